@@ -1,0 +1,155 @@
+"""check() in a learner's notebook: the hidden tests over live objects, the card, and one line raised."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from IPython.core.getipython import get_ipython
+from IPython.core.inputtransformer2 import TransformerManager
+
+from autograde import card, mistakes, recognition, wire
+from autograde.grader import Examined, derived, examine
+from autograde.question import Question, course_root, find
+from autograde.recognition import Behaviour
+from autograde.student import Live, globals_kept
+from autograde.submission import grade_id, kind_of
+from autograde.verdict import Result
+
+HAND_IN = "Only the visible examples ran here. The hidden tests run when you hand in."
+STOCK = (
+    "this was executed by nbgrader's own autograder, which does not run the hidden tests in the room, "
+    "so nothing was earned. Instructor: put `from autograde import configure; configure(c)` into "
+    "nbgrader_config.py, see `autograde doctor`."
+)
+
+_known: dict[tuple[Path, float], dict[str, Behaviour]] = {}
+
+
+class LiveSitting:
+    """Live objects under examination.
+
+    Args:
+        namespace: the learner's names.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.live = Live(namespace)
+
+    def begin(self, seed: int) -> None:
+        """Reset the process's random numbers; the caller restores them."""
+        self.live.endpoint.do_forget()
+        self.live.endpoint.do_seed(seed)
+
+    def request(
+        self,
+        message: dict[str, Any],
+        export: wire.Export,
+        resolve: wire.Resolve,
+        callback: Callable[[dict[str, Any]], dict[str, Any]],
+        doing: str,
+    ) -> dict[str, Any]:
+        """Carry out one request here."""
+        return self.live.request(message, export, resolve, callback, doing)
+
+
+def check(slug: str, *, part: str | None = None, only: str | None = None) -> None:
+    """Show the card of this notebook's work, and raise one line unless all passed; see autograde.check."""
+    execution = os.environ.get("NBGRADER_EXECUTION", "")
+    if execution == "autograde":
+        # Graders or not: an honest class scores 0 there, and the instructor notices.
+        raise card.NotYet(STOCK)
+    root = course_root()
+    if root is None:
+        print(HAND_IN)  # noqa: T201
+        return
+    question = find(slug, root)
+    result = examined_here(question, _namespace(), only=only)
+    result = _of_part(result, part)
+    if execution == "validate":
+        if not result.passed:
+            # Validate shows a traceback and nothing else: the card is the traceback.
+            raise card.NotYet(card.summary(result), card.text(result, question.title))
+        return
+    card.show(result, question.title)
+    if not result.passed and any(not verdict.outcome.is_open for verdict in result.verdicts):
+        raise card.NotYet(card.summary(result))
+
+
+def examined_here(question: Question, namespace: dict[str, Any], *, only: str | None = None) -> Result:
+    """What live objects earn: the same tests, over the same frames, with a seed that is the same every time.
+
+    Args:
+        question: whose tests.
+        namespace: the learner's names.
+        only: run this one test alone.
+    """
+    seed = derived(0, question.slug)
+    found: list[Examined] = []
+    with globals_kept(), _silent():
+        examine(question, [(LiveSitting(namespace), seed)], found.append, only=only)
+        examined = found[0]
+        recognised = (
+            recognition.recognise(examined, known_here(question, seed), mistakes.mistakes(question))
+            if recognition.lost(examined) and only is None
+            else ()
+        )
+    return Result(
+        question.slug,
+        verdicts=tuple(examined.verdicts),
+        recognised=recognised,
+        notes=tuple(examined.flags),
+        signature=recognition.signature(examined),
+    )
+
+
+def known_here(question: Question, seed: int) -> dict[str, Behaviour]:
+    """How every named mistake behaves over live objects; kept until the question's files change."""
+    key = (question.folder, question.tests.stat().st_mtime + question.mistakes.stat().st_mtime)
+    if key not in _known:
+        changes = mistakes.mistakes(question)
+        programs = iter([run_here(mistakes.solved(question, change)) for change in changes])
+        found: list[Examined] = []
+        examine(question, ((LiveSitting(space), seed) for space in programs), found.append)
+        behaviours = (recognition.behaviour(examined) for examined in found)
+        _known[key] = dict(zip((change.name for change in changes), behaviours, strict=True))
+    return _known[key]
+
+
+def run_here(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The namespace that a notebook of ours makes in this process; a cell that raises does not stop the next."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in notebook["cells"]:
+        if kind_of(cell) in ("setup", "learner"):
+            source = TransformerManager().transform_cell("".join(cell["source"]))
+            with contextlib.suppress(Exception):
+                exec(compile(source, f"<cell {grade_id(cell)}>", "exec"), namespace)  # noqa: S102  our own cells
+    return namespace
+
+
+def _namespace() -> dict[str, Any]:
+    shell = get_ipython()
+    if shell is None:
+        raise RuntimeError("check() works in a notebook: run this cell in JupyterLab")
+    namespace: dict[str, Any] = shell.user_ns
+    return namespace
+
+
+def _of_part(result: Result, part: str | None) -> Result:
+    parts = {verdict.part for verdict in result.verdicts}
+    if part not in parts and part is not None:
+        raise ValueError(f"{result.slug} has no part {part!r}")
+    return Result(
+        result.slug, verdicts=result.of_part(part), recognised=result.recognised, notes=result.notes
+    )
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """What the learner's functions print while they are tested would bury the card."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield

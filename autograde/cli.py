@@ -1,0 +1,198 @@
+"""The command `autograde`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+EXIT_CODES = """\
+exit codes:
+  0  done, and nothing for a person to look at
+  1  done, and a person should look (what was said above), or a check did not pass
+  2  could not be done: the command line, a missing folder, a question's own files
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit; a fault of the caller's is one line on standard error, not a traceback."""
+    options = _parser().parse_args(arguments)
+    try:
+        code = options.run(options)
+    except KeyboardInterrupt:
+        print("\nstopped: what was graded is kept; run it again to go on", file=sys.stderr)
+        code = 130
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"autograde: {error}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
+
+
+def _is_expected(error: Exception) -> bool:
+    """Whether an error's own message says what, where and what to do."""
+    from autograde.question import QuestionError
+    from autograde.student import GraderError
+
+    names = ("BatchError", "ReleaseError", "GradebookError", "SubmissionError", "Broken", "LawError")
+    return isinstance(error, QuestionError | GraderError) or type(error).__name__ in names
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from autograde import card, report
+    from autograde.batch import grade_class
+
+    if options.seed is not None:
+        os.environ["AUTOGRADE_SEED"] = str(options.seed)
+    if options.require_sandbox and _doctor(options):
+        return 1
+    student = options.why or options.student
+    graded = grade_class(
+        Path(options.submitted),
+        topic=options.topic,
+        student=student,
+        jobs=options.jobs,
+        keep=not options.why,
+        again=options.force,
+    )
+    for question, rows in graded.rows.items():
+        if options.why:
+            print("\n".join(card.text(row.result, question.title) for row in rows))
+        else:
+            print(f"{question.topic} / {question.slug}\n{report.class_table(rows)}")
+    for note in graded.notes:
+        print(f"note: {card.clean(note)}", file=sys.stderr)
+    if options.json:
+        data = {question.slug: report.as_json(rows) for question, rows in graded.rows.items()}
+        Path(options.json).write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return int(graded.troubled)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from autograde import card
+    from autograde.grader import derived
+    from autograde.grading import grade
+    from autograde.question import QuestionError, find
+
+    path = Path(options.notebook)
+    if not path.is_file():
+        raise QuestionError(f"no file {path}")
+    question = find(path.stem)
+    seed = derived(0, question.slug) if options.seed is None else options.seed
+    result = grade(question, path.read_bytes(), seed=seed)
+    print(json.dumps(result.to_json(), indent=1) if options.json else card.text(result, question.title))
+    return int(not result.passed)
+
+
+def _release(options: argparse.Namespace) -> int:
+    from autograde.question import require_root
+    from autograde.release import make_release
+
+    return _made(
+        make_release(require_root(), options.topics or None, check=options.check), options.check, "release"
+    )
+
+
+def _solutions(options: argparse.Namespace) -> int:
+    from autograde.question import require_root
+    from autograde.release import make_solutions
+
+    made = make_solutions(require_root(), options.topics or None, check=options.check)
+    return _made(made, options.check, "solutions")
+
+
+def _made(changed: Sequence[Path], check: bool, command: str) -> int:
+    for path in changed:
+        print(f"{'stale' if check else 'wrote'}  {path}")
+    if check and changed:
+        print(f"run `autograde {command}` and commit what it writes", file=sys.stderr)
+        return 1
+    print("up to date" if not changed else f"{len(changed)} written")
+    return 0
+
+
+def _laws(options: argparse.Namespace) -> int:
+    from autograde.laws import examine_all
+    from autograde.question import require_root
+
+    return examine_all(require_root(), options.slugs)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from autograde.doctor import main as doctor
+
+    return doctor(options.require_sandbox)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from autograde.demo import run
+
+    return run(Path(options.folder))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="autograde",
+        description="Auto-graded exercises: release them, grade a class in a locked process, say which mistake it was.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    grade = commands.add_parser(
+        "grade", help="grade a class", description="Grade every submission in a folder."
+    )
+    grade.add_argument(
+        "submitted", nargs="?", default="submitted", help="nbgrader's submitted/ (default: here)"
+    )
+    grade.add_argument("--topic", help="one topic only")
+    grade.add_argument("--student", help="one student only")
+    grade.add_argument("--jobs", type=_positive, help="submissions at a time (default: one a core)")
+    grade.add_argument("--json", metavar="FILE", help="write the results there too")
+    grade.add_argument("--seed", type=int, help="in place of the course's own secret seed")
+    grade.add_argument("--why", metavar="STUDENT", help="show one student's card, and record nothing")
+    grade.add_argument("--force", action="store_true", help="grade again what was graded before")
+    grade.add_argument("--require-sandbox", action="store_true", help="refuse where the lock is not whole")
+    grade.set_defaults(run=_grade)
+
+    check = commands.add_parser("check", help="grade one notebook and show its card")
+    check.add_argument("notebook", help="a notebook named after its question")
+    check.add_argument("--seed", type=int, help="a seed of your own")
+    check.add_argument("--json", action="store_true", help="print the result as JSON")
+    check.set_defaults(run=_check)
+
+    for name, run, what in (
+        ("release", _release, "make the student notebooks in release/"),
+        ("solutions", _solutions, "make and execute the notebooks in solutions/"),
+    ):
+        made = commands.add_parser(name, help=what)
+        made.add_argument("topics", nargs="*", help="topics (default: all)")
+        made.add_argument(
+            "--check", action="store_true", help="write nothing; exit 1 where something is stale"
+        )
+        made.set_defaults(run=run)
+
+    laws = commands.add_parser("laws", help="prove the questions: graders, mistakes, variants, releases")
+    laws.add_argument("slugs", nargs="*", help="questions (default: all)")
+    laws.set_defaults(run=_laws)
+
+    doctor = commands.add_parser("doctor", help="what this machine enforces while grading")
+    doctor.add_argument("--require-sandbox", action="store_true", help="exit 1 where something is missing")
+    doctor.set_defaults(run=_doctor)
+
+    demo = commands.add_parser("demo", help="the main job on a small class")
+    demo.add_argument("folder", nargs="?", default="demo", help="where (default: demo)")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

@@ -1,0 +1,329 @@
+"""The learner's process, seen from the grader: opened, asked, watched and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from autograde import wire
+from autograde.lock import Limits
+
+TICK = 0.05  # seconds between two looks at a busy room
+SCRATCH_TICK = 0.25  # seconds between two looks at its files
+OUTPUT_EXIT = 97
+
+# What a learner's code may need; nothing that names a course, a user or a secret.
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "HOME", "FONTCONFIG_PATH")
+
+_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from autograde.zygote import main; main(int(sys.argv[1]))"
+
+
+class Stopped(Exception):
+    """The room has ended; the message is the named cause."""
+
+
+class Broken(Exception):
+    """The sandbox itself failed: ours, not the learner's."""
+
+
+class Zygote:
+    """A warm process that rooms are forked from. Use it as a context manager.
+
+    Args:
+        limits: what each room may use.
+        without: layers of the lock to leave out, for the tests of the others.
+    """
+
+    def __init__(self, limits: Limits | None = None, without: frozenset[str] = frozenset()) -> None:
+        self.limits = limits or Limits()
+        self.without = without
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def __enter__(self) -> Zygote:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start warming up; returns at once, the first `open` waits until it is warm."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+        environment |= {
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MKL_NUM_THREADS": "1",
+        }
+        path = [entry for entry in sys.path if entry and Path(entry).exists()]
+        command = [
+            sys.executable,
+            "-s",
+            "-P",
+            "-X",
+            "utf8",
+            "-c",
+            _BOOT,
+            str(theirs.fileno()),
+            json.dumps(path),
+        ]
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own code
+            command,
+            env=environment,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+        )
+        theirs.close()
+        self._control = ours
+
+    def open(self) -> Room:
+        """A fresh room, in a scratch folder of its own."""
+        control = self._ready()
+        scratch = Path(tempfile.mkdtemp(prefix="autograde-room-"))
+        ours, theirs = socket.socketpair()
+        request = {"scratch": str(scratch), "limits": asdict(self.limits), "without": sorted(self.without)}
+        try:
+            socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])
+            pid = self._reply(control)["pid"]
+        except BaseException:
+            ours.close()
+            shutil.rmtree(scratch, ignore_errors=True)
+            raise
+        finally:
+            theirs.close()
+        return Room(self, pid, ours, scratch, self.limits)
+
+    def reap(self, pid: int) -> int:
+        """The exit status of a room that has ended, as os.waitpid gives it."""
+        assert self._control is not None
+        self._control.send(json.dumps({"reap": pid}).encode())
+        return int(self._reply(self._control)["status"])
+
+    def close(self) -> None:
+        """End the zygote and, with it, its rooms."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _ready(self) -> socket.socket:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # somebody killed it: start another
+        if self._process is None:
+            self.start()
+        assert self._control is not None
+        if self._process is not None and not getattr(self._process, "warm", False):
+            self._reply(self._control, raw=True)
+            self._process.warm = True  # type: ignore[attr-defined]
+        return self._control
+
+    def _reply(self, control: socket.socket, raw: bool = False) -> Any:
+        try:
+            data = control.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            _, stderr = self._process.communicate() if self._process else (b"", b"")
+            self._process, self._control = None, None
+            tail = stderr.decode("utf-8", "replace").strip()[-500:]
+            raise Broken(f"the process that rooms are made from ended: {tail or 'no message'}")
+        return None if raw else json.loads(data)
+
+
+class Room:
+    """One learner's process. Every request is watched: time, memory, files.
+
+    Attributes:
+        cause: why it ended, "" while it lives.
+    """
+
+    def __init__(self, zygote: Zygote, pid: int, sock: socket.socket, scratch: Path, limits: Limits) -> None:
+        self.cause = ""
+        self._zygote, self._pid, self._sock, self._scratch, self._limits = zygote, pid, sock, scratch, limits
+        self._number = 0
+
+    def request(
+        self,
+        message: dict[str, Any],
+        export: wire.Export,
+        resolve: wire.Resolve,
+        callback: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        seconds: float,
+        doing: str,
+    ) -> dict[str, Any]:
+        """Send one request and wait for its answer.
+
+        Args:
+            message: the verb and its arguments.
+            export, resolve: the grader's side of references.
+            callback: answers a call of a callable that stayed here.
+            seconds: the longest that it may take.
+            doing: what is running, for the cause: "softmax", "cell 'softmax'".
+
+        Raises:
+            Stopped: the room has ended; the message is the cause.
+            wire.WireError: the request can't be sent.
+        """
+        if self.cause:
+            raise Stopped(self.cause)
+        self._number += 1
+        frame = wire.pack({"number": self._number, **message}, export)
+        watch = _Watch(self, time.monotonic() + seconds, seconds, doing)
+        self._sock.settimeout(seconds)  # a room that does not read must not hold us
+        try:
+            wire.send(self._sock, frame)
+            while True:
+                answer = wire.unpack(*wire.receive(self._sock, watch.wait), resolve)
+                if not isinstance(answer, dict):
+                    raise wire.WireError("not an answer")
+                if "callback" not in answer:
+                    break
+                wire.send(self._sock, wire.pack(callback(answer), export))
+        except wire.Closed:
+            self._end(None, doing)
+        except TimeoutError:
+            self._end(f"ran longer than {seconds:.3g} s in {doing}", doing)
+        except wire.WireError as error:
+            self._end(f"sent an answer that is no data ({error}) in {doing}", doing)
+        if answer.get("number") != self._number or not ("value" in answer or "error" in answer):
+            self._end(f"sent an answer out of order in {doing}", doing)
+        return dict(answer)
+
+    def _end(self, cause: str | None, doing: str) -> NoReturn:
+        """End the process, name the cause and raise it."""
+        status = self._kill()
+        self.cause = cause or _cause(status, doing, self._limits)
+        raise Stopped(self.cause)
+
+    def close(self) -> None:
+        """End the process and remove its files."""
+        if not self.cause:
+            self.cause = "closed"
+            self._kill()
+
+    def _kill(self) -> int:
+        # The zygote has not reaped it, so the number is still its own.
+        exited = self._exited()
+        if not exited:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+        self._sock.close()
+        try:
+            return self._zygote.reap(self._pid)
+        except Broken:
+            return 0
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _exited(self) -> bool:
+        """Whether it has ended by itself: give an ending process a moment, so that its own status is seen."""
+        for _ in range(20):
+            try:
+                stat = Path(f"/proc/{self._pid}/stat").read_text(encoding="ascii", errors="replace")
+            except OSError:
+                return True
+            if stat.rpartition(")")[2].split()[0] in "ZX":
+                return True
+            if not self._hung_up():
+                return False
+            time.sleep(0.005)
+        return False
+
+    def _hung_up(self) -> bool:
+        poll = select.poll()
+        poll.register(self._sock, select.POLLHUP)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def memory(self) -> int:
+        """Bytes the process holds in RAM, shared memory included; 0 where that can't be read."""
+        try:
+            fields = Path(f"/proc/{self._pid}/statm").read_text(encoding="ascii").split()
+        except OSError:
+            return 0
+        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def files(self, stop: int) -> int:
+        """Bytes and entries (4 KiB each) in the scratch folder, counted no further than `stop`."""
+        total, folders = 0, [self._scratch]
+        while folders and total <= stop:
+            with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    total += 4096
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+                    if total > stop:
+                        break
+        return total
+
+
+class _Watch:
+    """Waits for the room's answer and ends the room where it takes too much."""
+
+    def __init__(self, room: Room, deadline: float, seconds: float, doing: str) -> None:
+        self.room, self.deadline, self.seconds, self.doing = room, deadline, seconds, doing
+        self.base = 0
+        self.look = time.monotonic() + SCRATCH_TICK
+        self.poll = select.poll()
+        self.poll.register(room._sock, select.POLLIN)
+
+    def wait(self) -> None:
+        """Return when there is something to read."""
+        room, limits = self.room, self.room._limits
+        while True:
+            now = time.monotonic()
+            if now >= self.deadline:
+                room._end(f"ran longer than {self.seconds:.3g} s in {self.doing}", self.doing)
+            if self.poll.poll(max(0.0, min(TICK, self.deadline - now)) * 1000):
+                return
+            # Twice the limit: RLIMIT_DATA says no first and lets the code see a MemoryError; this is for
+            # what it does not count.
+            if room.memory() > 2 * limits.memory:
+                room._end(f"asked for more than {_size(limits.memory)} in {self.doing}", self.doing)
+            if now >= self.look:
+                self.look = now + SCRATCH_TICK
+                if room.files(limits.disk) > limits.disk:
+                    room._end(f"wrote more than {_size(limits.disk)} of files in {self.doing}", self.doing)
+
+
+def _cause(status: int, doing: str, limits: Limits) -> str:
+    """The cause in a process's own exit status."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        if number == signal.SIGXCPU:
+            return f"used more than {limits.budget_s:.3g} s of processor time in {doing}"
+        if number == signal.SIGKILL:
+            return f"was killed (out of memory?) in {doing}"
+        return f"crashed ({signal.strsignal(number)}) in {doing}"
+    if os.WEXITSTATUS(status) == OUTPUT_EXIT:
+        return f"printed more than {limits.output:,} characters in {doing}"
+    return f"ended the process in {doing}"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.3g} GiB" if count >= 2**30 else f"{count / 2**20:.3g} MiB"

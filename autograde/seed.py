@@ -1,0 +1,41 @@
+"""The secret seed of a course, one number a question derived from it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+
+VARIABLE = "AUTOGRADE_SEED"  # `--seed` for everything that one command starts
+FILE = Path(".autograde") / "seed"
+
+
+def course_seed(working: Path, slug: str, override: int | None = None) -> int:
+    """The seed of one question: the same for every submission of a course, unknown outside it.
+
+    Args:
+        working: the folder of the gradebook; the secret is made there on first use, mode 600.
+        slug: the question.
+        override: a seed given on the command line, used in place of the secret.
+
+    Returns:
+        An integer in [0, 2**63).
+    """
+    named = os.environ.get(VARIABLE) if override is None else str(override)
+    secret = named or _secret(working)
+    return int.from_bytes(hashlib.sha256(f"{secret}/{slug}".encode()).digest()[:8], "big") >> 1
+
+
+def _secret(working: Path) -> str:
+    path = working / FILE
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        # O_EXCL: of two commands that start together one makes the secret and the other reads it.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(handle, "w", encoding="ascii") as file:
+        secret = secrets.token_hex(32)
+        file.write(secret + "\n")
+    return secret

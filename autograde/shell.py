@@ -1,0 +1,227 @@
+"""The shell in which a learner's cells run in the room: IPython without history, files or a kernel."""
+
+from __future__ import annotations
+
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+
+MAX_TEXT = 100_000  # characters of one output that are kept
+MAX_RICH = 4 * 2**20  # characters of rich outputs (figures) that are kept, over all cells
+
+
+class TooMuchOutput(BaseException):
+    """More printed than a notebook could show; not an Exception, so that a bare `except Exception` lets it by."""
+
+
+class Outputs:
+    """The outputs of the running cell, as nbformat writes them."""
+
+    def __init__(self) -> None:
+        self.limit = sys.maxsize
+        self.overflow: Callable[[], None] = _raise_too_much
+        self.printed = 0
+        self.rich = 0
+        self.items: list[dict[str, Any]] = []
+
+    def stream(self, name: str, text: str) -> None:
+        """Append what was printed; past the limit the run ends."""
+        self.printed += len(text)
+        if self.printed > self.limit:
+            self.overflow()
+        last = self.items[-1] if self.items else None
+        if last is None or last["output_type"] != "stream" or last["name"] != name:
+            last = {"output_type": "stream", "name": name, "text": ""}
+            self.items.append(last)
+        room = MAX_TEXT - len(last["text"])
+        if room > 0:
+            last["text"] += text[:room] + ("\n… output cut …\n" if len(text) > room else "")
+
+    def show(
+        self, kind: str, data: dict[str, Any], metadata: dict[str, Any], count: int | None = None
+    ) -> None:
+        """Append a rich output; figures beyond a total size are named and left out."""
+        plain = {str(k): v for k, v in data.items() if isinstance(v, str)}
+        size = sum(map(len, plain.values()))
+        self.printed += len(plain.get("text/plain", ""))
+        if self.printed > self.limit:
+            self.overflow()
+        self.rich += size
+        if self.rich > MAX_RICH:
+            plain = {"text/plain": f"… output of {size} characters left out …"}
+        item: dict[str, Any] = {"output_type": kind, "data": plain, "metadata": {}}
+        if kind == "execute_result":
+            item["execution_count"] = count
+        self.items.append(item)
+
+    def error(self, kind: str, message: str, lines: list[str]) -> None:
+        """Append an error with its traceback."""
+        clean = [without_paths(line)[:MAX_TEXT] for line in lines[:200]]
+        self.items.append(
+            {"output_type": "error", "ename": kind[:100], "evalue": message[:MAX_TEXT], "traceback": clean}
+        )
+
+
+class _Stream:
+    """A text stream whose writes become outputs."""
+
+    encoding = "utf-8"
+    errors = "replace"
+    closed = False
+
+    def __init__(self, outputs: Outputs, name: str) -> None:
+        self._outputs = outputs
+        self.name = name
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._outputs.stream(self.name, text)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        raise OSError("this stream has no file descriptor")
+
+
+class _Publisher(DisplayPublisher):  # type: ignore[misc]
+    outputs: ClassVar[Outputs]
+
+    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:
+        self.outputs.show("display_data", data, metadata or {})
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.outputs.items.clear()
+
+
+class _Hook(DisplayHook):  # type: ignore[misc]
+    outputs: ClassVar[Outputs]
+
+    def write_output_prompt(self) -> None:
+        """The prompt is the notebook's."""
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        self.outputs.show("execute_result", format_dict, md_dict or {}, self.prompt_count)
+
+    def finish_displayhook(self) -> None:
+        self.is_active = False
+
+
+class Shell(InteractiveShell):  # type: ignore[misc]
+    """An InteractiveShell that keeps outputs as data; one for a process."""
+
+    display_pub_class = Type(_Publisher)
+    displayhook_class = Type(_Hook)
+
+    def init_history(self) -> None:
+        """Without history there is no database and no thread to be forked."""
+        from IPython.core.history import HistoryManager
+
+        HistoryManager.enabled = False
+        super().init_history()
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """Inline figures need no event loop."""
+
+    def enable_matplotlib(self, gui: Any = None) -> Any:
+        """Whatever is asked for, figures are inline."""
+        return super().enable_matplotlib("inline")
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        try:
+            message = str(evalue)
+        except Exception:  # noqa: BLE001  a learner's __str__ may raise anything
+            message = ""
+        self.cell_outputs.error(getattr(etype, "__name__", "Exception"), message, [str(line) for line in stb])
+
+
+def make() -> Shell:
+    """The process's shell, figures inline."""
+    outputs = Outputs()
+    _Publisher.outputs = _Hook.outputs = outputs
+    # `Quiet` keeps InteractiveShell from writing a profile; colours would be escape codes in the feedback.
+    Shell.colors = "nocolor"
+    shell = Shell.instance()
+    shell.cell_outputs = outputs
+    shell.run_line_magic("matplotlib", "inline")
+    return shell  # type: ignore[no-any-return]
+
+
+@contextmanager
+def captured(shell: Shell, limit: int, overflow: Callable[[], None]) -> Iterator[None]:
+    """Send what is printed to the shell's outputs, for as long as the process serves."""
+    outputs = shell.cell_outputs
+    outputs.limit, outputs.overflow = limit, overflow
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = _Stream(outputs, "stdout"), _Stream(outputs, "stderr")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def run_cell(shell: Shell, source: str) -> dict[str, Any]:
+    """Run one cell.
+
+    Returns:
+        `outputs` in nbformat's form, `error` the name of what it raised or "", `line` its message.
+    """
+    outputs = shell.cell_outputs
+    outputs.items = []
+    result = shell.run_cell(source, store_history=True)
+    error = result.error_before_exec or result.error_in_exec
+    line = "" if error is None else traceback.format_exception_only(type(error), error)[-1].strip()[:500]
+    items, outputs.items = outputs.items, []
+    return {"outputs": items, "error": "" if error is None else type(error).__name__[:100], "line": line}
+
+
+_PLACES = sorted(
+    {
+        (str(Path(path)), label)
+        for key, label in (
+            ("purelib", "site-packages"),
+            ("platlib", "site-packages"),
+            ("stdlib", "python"),
+            ("platstdlib", "python"),
+        )
+        for path in (sysconfig.get_path(key), str(Path(sysconfig.get_path(key)).resolve()))
+    },
+    key=lambda row: -len(row[0]),
+)
+
+
+def without_paths(text: str) -> str:
+    """The text without this machine's folders: they tell a learner nothing, and others too much."""
+    for path, label in _PLACES:
+        text = text.replace(path, label)
+    text = text.replace(str(Path.cwd()), ".").replace(str(Path(__file__).resolve().parent), "autograde")
+    return re.sub(r"/(?:home|Users|root|srv|opt|tmp|work)/[^\s'\":,)]*/", "…/", text)
+
+
+def _raise_too_much() -> None:
+    raise TooMuchOutput

@@ -1,0 +1,326 @@
+"""What hidden tests talk to: a learner's names, over a room or over live objects, the same."""
+
+from __future__ import annotations
+
+import operator
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from autograde import wire
+from autograde.endpoint import Endpoint, described, rebuilt
+
+
+class StudentError(Exception):
+    """The learner's code raised, stopped or answered with what is no data; the message is for them.
+
+    Attributes:
+        kinds: names of the builtin types of what was raised, most specific first; () after a stop.
+        stopped: whether the process has ended.
+    """
+
+    def __init__(self, message: str, kinds: tuple[str, ...] = (), *, stopped: bool = False) -> None:
+        super().__init__(message)
+        self.kinds = kinds
+        self.stopped = stopped
+
+
+class GraderError(Exception):
+    """A hidden test asked for what can't be done: our fault."""
+
+
+class Link(Protocol):
+    """A way to the learner's objects."""
+
+    def request(
+        self,
+        message: dict[str, Any],
+        export: wire.Export,
+        resolve: wire.Resolve,
+        callback: Callable[[dict[str, Any]], dict[str, Any]],
+        doing: str,
+    ) -> dict[str, Any]:
+        """Carry out one request; an answer has "value" or "error". StudentError after a stop."""
+
+
+@dataclass
+class Observation:
+    """What one test saw of the learner's code: each answer, in order, for recognising mistakes."""
+
+    answers: list[Any] = field(default_factory=list)
+    rtol: float = 1e-5
+    atol: float = 1e-8
+
+
+class Student:
+    """A learner's names as attributes; calls are calls in their process.
+
+    Args:
+        link: over which requests travel.
+    """
+
+    def __init__(self, link: Link) -> None:
+        object.__setattr__(self, "_wire", _Conversation(link))
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return conversation(self).ask({"verb": "get", "name": name}, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise GraderError(f"student.{name} can't be set: the learner's names are their own")
+
+
+class Remote:
+    """A handle: an object that stays in the learner's process. Its uses are requests."""
+
+    def __init__(self, conversation: _Conversation, tree: wire.Tree, label: str) -> None:
+        object.__setattr__(self, "_wire", conversation)
+        object.__setattr__(self, "_tree", tree)
+        object.__setattr__(self, "_label", label)
+
+    def _ask(self, verb: str, doing: str = "", **fields: Any) -> Any:
+        label = doing or object.__getattribute__(self, "_label")
+        return conversation(self).ask({"verb": verb, "target": self, **fields}, label)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._ask("call", args=args, kwargs=kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__class__":
+            raise AttributeError(name)
+        return self._ask("attribute", f"{object.__getattribute__(self, '_label')}.{name}", name=name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self._ask("assign", name=name, value=value)
+
+    def __len__(self) -> int:
+        length = self._ask("length")
+        if type(length) is not int or not 0 <= length < 2**63:
+            raise StudentError(f"len({object.__getattribute__(self, '_label')}) is no length")
+        return length
+
+    def __iter__(self) -> Iterator[Any]:
+        items = self._ask("items")
+        return iter(items if isinstance(items, list) else [])
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._ask("item", key=key)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type_name(self)} of the learner>"
+
+
+class _Conversation:
+    """Requests and answers of one test over a link, with what it saw recorded."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.seen = Observation()
+        self._callables: list[Callable[..., Any]] = []
+        self._label = ""
+
+    def ask(self, message: dict[str, Any], doing: str) -> Any:
+        """The value of an answer; StudentError with the learner's own message where there is none."""
+        self._label = doing
+        try:
+            answer = self.link.request(message, self.export, self.resolve, self.callback, doing)
+        except StudentError as error:
+            self.seen.answers.append(("raised", error.kinds[0] if error.kinds else "stopped"))
+            raise
+        except wire.WireError as error:
+            raise GraderError(f"a test sends what is no data: {error}") from None
+        if "error" in answer:
+            raised = _student_error(answer["error"], doing)
+            self.seen.answers.append(("raised", raised.kinds[0] if raised.kinds else ""))
+            raise raised
+        value = answer["value"]
+        if message["verb"] not in ("get", "seed", "forget", "load"):
+            self.seen.answers.append(("handle", type_name(value)) if isinstance(value, Remote) else value)
+        return value
+
+    def export(self, value: object) -> wire.Tree:
+        """The reference of a handle, or the number by which a callable of ours is called back."""
+        if isinstance(value, Remote):
+            return object.__getattribute__(value, "_tree")[:2]
+        if callable(value):
+            self._callables.append(value)
+            return ["f", len(self._callables) - 1]
+        raise wire.WireError(f"a {type(value).__name__}")
+
+    def resolve(self, tree: wire.Tree) -> Remote:
+        """The handle that a reference means."""
+        kind, number, name, is_callable, bases = tree
+        if kind != "h" or type(number) is not int or not isinstance(name, str) or not isinstance(bases, list):
+            raise wire.WireError("not a reference")
+        return Remote(
+            self, ["h", number, name, bool(is_callable), [str(b) for b in bases]], self._label or name
+        )
+
+    def callback(self, call: dict[str, Any]) -> dict[str, Any]:
+        """Run a callable of ours for the learner's code."""
+        try:
+            function = self._callables[operator.index(call["callback"])]
+            args, kwargs = tuple(call["args"]), dict(call["kwargs"])
+        except (KeyError, TypeError, IndexError, ValueError):
+            raise wire.WireError("a call of what was not given") from None
+        try:
+            return {"returned": function(*args, **kwargs)}
+        except Exception as error:  # noqa: BLE001  a scripted tool may raise what it likes: it is the learner's to catch
+            return {"raised": {"type": type(error).__name__, "message": str(error)}}
+
+
+def conversation(proxy: Student | Remote) -> _Conversation:
+    """The conversation behind a proxy."""
+    found: _Conversation = object.__getattribute__(proxy, "_wire")
+    return found
+
+
+def type_name(value: object) -> str:
+    """The name of a value's type, of a handle's too."""
+    if type(value) is Remote:
+        return str(object.__getattribute__(value, "_tree")[2])
+    return type(value).__name__
+
+
+def base_names(value: Remote) -> list[str]:
+    """Names of a handle's type and its bases, most specific first."""
+    return list(object.__getattribute__(value, "_tree")[4])
+
+
+def carried(target: Remote, *args: Any, **kwargs: Any) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Call, and return the result with the arguments as the call left them: `result, (args, kwargs)`."""
+    _callable(target)
+    answer = target._ask("call", args=args, kwargs=kwargs, back=True)
+    if not isinstance(answer, tuple) or len(answer) != 3:
+        raise StudentError("the call's answer was not its own")
+    return answer[0], (answer[1], answer[2])
+
+
+def backward(
+    target: Remote,
+    *args: Any,
+    cotangent: Any,
+    wrt: tuple[int | str, ...] = (),
+    module: Remote | None = None,
+    **kwargs: Any,
+) -> tuple[Any, dict[int | str, Any], dict[str, Any]]:
+    """Call, backpropagate a cotangent, return the outputs with the gradients.
+
+    Args:
+        target: what to call.
+        args, kwargs: its arguments.
+        cotangent: gradient of the loss for the output; a tuple for several outputs.
+        wrt: places (int) or names of the tensor arguments to differentiate for.
+        module: whose parameters' gradients to return, by their names.
+
+    Returns:
+        The outputs, the arguments' gradients by place or name, the parameters' by name.
+    """
+    _callable(target)
+    answer = target._ask(
+        "backward", args=args, kwargs=kwargs, cotangent=cotangent, wrt=list(wrt), module=module
+    )
+    if not isinstance(answer, tuple) or len(answer) != 3:
+        raise StudentError("the call's answer was not its own")
+    return answer
+
+
+@contextmanager
+def raises(kind: type[BaseException]) -> Iterator[None]:
+    """Passes where the learner's code raises `kind`; AssertionError where it returns or raises another."""
+    try:
+        yield
+    except StudentError as error:
+        if error.stopped or not error.kinds:
+            raise
+        if kind.__name__ not in error.kinds:
+            raise AssertionError(f"should raise {kind.__name__}, raised {error.kinds[0]}") from None
+    else:
+        raise AssertionError(f"should raise {kind.__name__}, and raised nothing")
+
+
+def _callable(target: object) -> None:
+    if not isinstance(target, Remote):
+        raise StudentError(f"expected something to call, found a {type(target).__name__}")
+
+
+def _student_error(error: Any, doing: str) -> StudentError:
+    """The error that an answer describes; every field may be forged, so every one is checked."""
+    fields = error if isinstance(error, dict) else {}
+    kinds = tuple(k for k in fields.get("kinds") or () if isinstance(k, str))[:10]
+    name, message = str(fields.get("type", "error"))[:100], str(fields.get("message", ""))[:2000]
+    if fields.get("unsendable") is True:
+        return StudentError(f"{doing} returned what can't be graded: {message}", ())
+    text = f"{doing} raised {name}: {message}" if message else f"{doing} raised {name}"
+    lines = [str(line)[:300] for line in fields.get("lines") or ()][:5]
+    return StudentError("\n".join((text, *(f"  {line}" for line in lines))), kinds or ("Exception",))
+
+
+class Live:
+    """A link to live objects in this process: the same frames, no process between.
+
+    Args:
+        namespace: the learner's names.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self._call: tuple[wire.Export, wire.Resolve, Callable[[dict[str, Any]], dict[str, Any]]] | None = None
+        self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
+
+    def request(
+        self,
+        message: dict[str, Any],
+        export: wire.Export,
+        resolve: wire.Resolve,
+        callback: Callable[[dict[str, Any]], dict[str, Any]],
+        doing: str,  # noqa: ARG002  what a room names in a cause
+    ) -> dict[str, Any]:
+        """Carry out one request here; KeyboardInterrupt passes through."""
+        self._call = (export, resolve, callback)
+        answer = self.endpoint.answer(_through(message, export, self.endpoint.resolve))
+        try:
+            return dict(_through(answer, self.endpoint.export, resolve))
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
+            return {"error": described(error)}
+
+    def _callback(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        assert self._call is not None
+        export, resolve, callback = self._call
+        call = _through({"callback": number, "args": args, "kwargs": kwargs}, self.endpoint.export, resolve)
+        answer = _through(callback(call), export, self.endpoint.resolve)
+        if "raised" in answer:
+            raise rebuilt(answer["raised"])
+        return answer["returned"]
+
+
+def _through(message: Any, export: wire.Export, resolve: wire.Resolve) -> Any:
+    frame = wire.pack(message, export)
+    head, _ = wire.HEADER.unpack_from(frame)
+    start = wire.HEADER.size
+    return wire.unpack(frame[start : start + head], frame[start + head :], resolve)
+
+
+@contextmanager
+def globals_kept() -> Iterator[None]:
+    """Restore the global random states, grad mode and default dtype of this process afterwards."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        torch.set_grad_enabled(grad)
+        torch.set_default_dtype(dtype)

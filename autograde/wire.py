@@ -1,0 +1,280 @@
+"""The data-only protocol between a grader and a learner's process.
+
+A frame is `!IQ` (header bytes, payload bytes), a JSON header and raw buffers. The header holds one value as a
+tree of JSON scalars and tagged lists; arrays and tensors are dtype, shape and a buffer. Nothing is pickled.
+What is not data crosses as a reference, by the two functions that each side gives: `export` and `resolve`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+HEADER = struct.Struct("!IQ")
+MAX_HEADER = 4 * 2**20
+MAX_PAYLOAD = 256 * 2**20
+MAX_DEPTH = 64
+
+Tree = Any
+Export = Callable[[object], Tree]
+Resolve = Callable[[Tree], object]
+
+_NUMPY = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,5})")
+_TORCH = {
+    str(dtype).removeprefix("torch."): dtype
+    for dtype in (
+        torch.bool,
+        torch.uint8,
+        torch.int8,
+        torch.int16,
+        torch.int32,
+        torch.int64,
+        torch.float16,
+        torch.bfloat16,
+        torch.float32,
+        torch.float64,
+        torch.complex64,
+        torch.complex128,
+    )
+}
+
+
+class WireError(Exception):
+    """A value can't be sent, or a frame is not what it must be."""
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+# --- values to trees ------------------------------------------------------------------------------------
+
+
+class _Encoder:
+    def __init__(self, export: Export) -> None:
+        self.export = export
+        self.buffers: list[bytes] = []
+        self.size = 0
+
+    def buffer(self, data: bytes) -> int:
+        self.size += len(data)
+        if self.size > MAX_PAYLOAD:
+            raise WireError(f"more than {MAX_PAYLOAD // 2**20} MiB of data")
+        self.buffers.append(data)
+        return len(self.buffers) - 1
+
+    def tree(self, value: object, depth: int = 0) -> Tree:
+        if depth > MAX_DEPTH:
+            raise WireError(f"data nested more than {MAX_DEPTH} deep (a list that contains itself?)")
+        if value is None or value is True or value is False:
+            return value
+        for kind, encode in _ENCODERS:
+            if isinstance(value, kind):
+                return encode(self, value, depth + 1)
+        return self.export(value)
+
+
+def _float(_: _Encoder, value: float, __: int) -> Tree:
+    plain = float.__float__(value)
+    return plain if math.isfinite(plain) else ["r", str(plain)]
+
+
+def _int(_: _Encoder, value: int, __: int) -> Tree:
+    plain = int.__index__(value)
+    return plain if abs(plain) < 2**63 else ["i", hex(plain)]
+
+
+def _mapping(encoder: _Encoder, value: dict[Any, Any], depth: int) -> Tree:
+    return ["d", [[encoder.tree(k, depth), encoder.tree(v, depth)] for k, v in dict.items(value)]]
+
+
+def _array(encoder: _Encoder, value: Any, _: int) -> Tree:
+    plain = np.asarray(value)
+    if not _NUMPY.fullmatch(plain.dtype.str):
+        raise WireError(f"an array of dtype {str(plain.dtype)[:60]}")
+    tag = "n" if isinstance(value, np.generic) else "a"
+    return [tag, plain.dtype.str, list(plain.shape), encoder.buffer(plain.tobytes())]
+
+
+def _tensor(encoder: _Encoder, value: torch.Tensor, _: int) -> Tree:
+    # A subclass's __torch_function__ must not run while we read its data.
+    with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
+            raise WireError(f"a {str(value.layout).removeprefix('torch.')} or meta tensor without plain data")
+        name = str(value.dtype).removeprefix("torch.")
+        if name not in _TORCH:
+            raise WireError(f"a tensor of dtype {name[:60]}")
+        plain = torch.Tensor.as_subclass(value.detach(), torch.Tensor).cpu().resolve_conj().resolve_neg()
+        data = plain.contiguous().flatten().view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+        flags = [isinstance(value, torch.nn.Parameter), bool(value.requires_grad)]
+        return ["T", name, list(plain.shape), encoder.buffer(data), *flags]
+
+
+_ENCODERS: tuple[tuple[Any, Callable[[_Encoder, Any, int], Tree]], ...] = (
+    ((np.ndarray, np.generic), _array),
+    (torch.Tensor, _tensor),
+    (float, _float),
+    (int, _int),
+    (str, lambda _, v, __: str.__str__(v).encode("utf-8", "replace").decode("utf-8")),
+    (list, lambda e, v, n: ["l", [e.tree(x, n) for x in list.__iter__(v)]]),
+    (tuple, lambda e, v, n: ["t", [e.tree(x, n) for x in tuple.__iter__(v)]]),
+    (dict, _mapping),
+    (set, lambda e, v, n: ["s", [e.tree(x, n) for x in set.__iter__(v)]]),
+    (frozenset, lambda e, v, n: ["s", [e.tree(x, n) for x in frozenset.__iter__(v)]]),
+    (complex, lambda _, v, __: ["c", repr(complex(v).real), repr(complex(v).imag)]),
+    (bytes, lambda e, v, _: ["b", e.buffer(bytes(v))]),
+    (bytearray, lambda e, v, _: ["b", e.buffer(bytes(v))]),
+)
+
+
+# --- trees to values ------------------------------------------------------------------------------------
+
+
+class _Decoder:
+    def __init__(self, buffers: list[memoryview], resolve: Resolve) -> None:
+        self.buffers = buffers
+        self.resolve = resolve
+
+    def value(self, tree: Tree, depth: int = 0) -> Any:
+        if depth > MAX_DEPTH:
+            raise WireError("data nested too deep")
+        if tree is None or isinstance(tree, bool | int | float | str):
+            return tree
+        tag, *rest = tree
+        if tag in ("h", "f"):
+            return self.resolve(tree)
+        return _DECODERS[tag](self, rest, depth + 1)
+
+    def many(self, trees: list[Tree], depth: int) -> list[Any]:
+        return [self.value(tree, depth) for tree in trees]
+
+    def array(self, rest: list[Any]) -> Any:
+        name, shape, index = rest
+        if not isinstance(name, str) or not _NUMPY.fullmatch(name):
+            raise WireError("an unknown dtype")
+        dtype, data = np.dtype(name), self.buffers[index]
+        self._fits(shape, dtype.itemsize, data)
+        return (
+            np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+            if data.nbytes
+            else np.empty(shape, dtype)
+        )
+
+    def tensor(self, rest: list[Any]) -> torch.Tensor:
+        name, shape, index, parameter, grad = rest
+        dtype, data = _TORCH[name], self.buffers[index]
+        self._fits(shape, dtype.itemsize, data)
+        tensor = (
+            torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
+            if data.nbytes
+            else torch.empty(shape, dtype=dtype)
+        )
+        if parameter is True:
+            return torch.nn.Parameter(tensor, requires_grad=grad is True)
+        return tensor.requires_grad_() if grad is True and dtype.is_floating_point else tensor
+
+    @staticmethod
+    def _fits(shape: Any, itemsize: int, data: memoryview) -> None:
+        sizes = isinstance(shape, list) and len(shape) <= 32
+        if not sizes or not all(type(n) is int and 0 <= n < 2**40 for n in shape):
+            raise WireError("not a shape")
+        if math.prod(shape) * itemsize != data.nbytes:
+            raise WireError("a shape that does not fit its data")
+
+
+_DECODERS: dict[str, Callable[[_Decoder, list[Any], int], Any]] = {
+    "l": lambda d, r, n: d.many(r[0], n),
+    "t": lambda d, r, n: tuple(d.many(r[0], n)),
+    "s": lambda d, r, n: set(d.many(r[0], n)),
+    "d": lambda d, r, n: {d.value(k, n): d.value(v, n) for k, v in r[0]},
+    "a": lambda d, r, _: d.array(r),
+    "n": lambda d, r, _: d.array(r)[()],
+    "T": lambda d, r, _: d.tensor(r),
+    "b": lambda d, r, _: bytes(d.buffers[r[0]]),
+    "c": lambda _, r, __: complex(float(r[0]), float(r[1])),
+    "i": lambda _, r, __: int(r[0], 16),
+    "r": lambda _, r, __: float(r[0]),
+}
+
+
+# --- frames ---------------------------------------------------------------------------------------------
+
+
+def pack(value: object, export: Export) -> bytes:
+    """One frame that holds the value; WireError says what in it can't be sent."""
+    encoder = _Encoder(export)
+    tree = encoder.tree(value)
+    header = json.dumps([tree, [len(b) for b in encoder.buffers]], allow_nan=False).encode("ascii")
+    if len(header) > MAX_HEADER:
+        raise WireError(f"more than {MAX_HEADER // 2**20} MiB of Python objects: use an array")
+    return b"".join((HEADER.pack(len(header), encoder.size), header, *encoder.buffers))
+
+
+def unpack(header: bytes, payload: bytes, resolve: Resolve) -> Any:
+    """The value in a frame's two parts; whatever is wrong with it, WireError."""
+    try:
+        tree, sizes = json.loads(header)
+        if not all(type(n) is int and n >= 0 for n in sizes) or sum(sizes) != len(payload):
+            raise WireError("buffers that do not fit the frame")
+        view, buffers, at = memoryview(payload), [], 0
+        for size in sizes:
+            buffers.append(view[at : at + size])
+            at += size
+        return _Decoder(buffers, resolve).value(tree)
+    except WireError:
+        raise
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+        RuntimeError,
+    ) as error:
+        raise WireError(f"not a frame: {type(error).__name__}") from None
+
+
+def send(sock: socket.socket, frame: bytes) -> None:
+    """Send one frame; Closed where the other side is gone."""
+    try:
+        sock.sendall(frame)
+    except (BrokenPipeError, ConnectionResetError):
+        raise Closed from None
+
+
+def receive(sock: socket.socket, wait: Callable[[], None] = lambda: None) -> tuple[bytes, bytes]:
+    """The header and payload of the next frame, sizes checked before anything is read.
+
+    Args:
+        sock: the socket.
+        wait: called before each read; returns when there is something to read, raises to give up.
+    """
+    head, body = HEADER.unpack(_exactly(sock, HEADER.size, wait))
+    if head > MAX_HEADER or body > MAX_PAYLOAD:
+        raise WireError("a frame larger than allowed")
+    return _exactly(sock, head, wait), _exactly(sock, body, wait)
+
+
+def _exactly(sock: socket.socket, size: int, wait: Callable[[], None]) -> bytes:
+    parts, left = [], size
+    while left:
+        wait()
+        try:
+            # A claimed size costs nothing until its bytes arrive.
+            part = sock.recv(min(left, 2**20))
+        except ConnectionResetError:
+            part = b""
+        if not part:
+            raise Closed
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,155 @@
+"""The warm process that rooms are forked from: it has imported what learners use, and never held a test.
+
+Started by exec, with an environment from an allow-list. It reads one request a room from its control socket,
+with the room's end of a socket pair attached, forks, and answers with the child's number.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from autograde import wire
+from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.lock import Limits, allowed_reads, lock
+from autograde.shell import Shell, captured, make, run_cell
+
+OUTPUT_EXIT = 97  # the exit status by which a room says that it printed too much
+
+
+def main(control: int) -> None:
+    """Warm up, then fork a room for each request until the parent goes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    shell = _warm()
+    reads = allowed_reads(skip=())
+    gc.collect()
+    gc.freeze()  # what is shared with the children stays shared: their collector does not touch it
+    sock = socket.socket(fileno=control)
+    sock.send(b"ready")
+    while True:
+        data, fds, _, _ = socket.recv_fds(sock, 65536, 1)
+        if not data:
+            return
+        request = json.loads(data)
+        if "reap" in request:
+            _, status = os.waitpid(request["reap"], 0)
+            sock.send(json.dumps({"status": status}).encode())
+            continue
+        pid = os.fork()
+        if pid == 0:
+            _room(shell, sock, fds[0], request, reads)
+        os.close(fds[0])
+        sock.send(json.dumps({"pid": pid}).encode())
+
+
+def _warm() -> Shell:
+    """Import what learners use and run each once, so that a fork finds it ready."""
+    import decimal
+    import fractions
+    import importlib.metadata
+    import itertools
+
+    import matplotlib.pyplot as plt
+    import numpy as np
+    import torch
+    import torch.utils._python_dispatch
+
+    del decimal, fractions, itertools
+    torch.set_num_threads(1)  # a pool of threads does not survive a fork
+    (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).sum().backward()  # type: ignore[no-untyped-call]
+    np.linalg.norm(np.ones(2))
+    importlib.metadata.version("numpy")
+    shell = make()
+    figure, _ = plt.subplots()
+    figure.canvas.draw()
+    plt.close(figure)
+    _inert_check()
+    run_cell(shell, "1 + 1")
+    shell.reset(new_session=True)
+    return shell
+
+
+def _inert_check() -> None:
+    """In the room `check` says that it is not the room's to call; the graders run outside."""
+    import autograde
+
+    def check(slug: str, **_: Any) -> None:
+        print(f"check({slug!r}): the hidden tests run when this is graded")  # noqa: T201
+
+    autograde.check = check
+
+
+def _room(shell: Shell, control: socket.socket, fd: int, request: dict[str, Any], reads: Any) -> None:
+    """The child: lock up, then serve. Never returns."""
+    try:
+        control.close()
+        os.setsid()
+        scratch = Path(request["scratch"])
+        sock = _only(fd)
+        _settle(scratch)
+        limits = Limits(**request["limits"])
+        lock(scratch, limits, reads, without=frozenset(request.get("without", ())))
+        with captured(shell, limits.output, lambda: os._exit(OUTPUT_EXIT)):
+            _serve(shell, sock)
+    except (wire.Closed, wire.WireError):
+        pass
+    finally:
+        os._exit(0)
+
+
+def _only(fd: int) -> socket.socket:
+    """Close every descriptor but the room's own and /dev/null as the standard streams."""
+    null = os.open(os.devnull, os.O_RDWR)
+    own = os.dup2(fd, 200, inheritable=False)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.closerange(3, 200)
+    os.closerange(201, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 2**20 else 4096)
+    return socket.socket(fileno=own)
+
+
+def _settle(scratch: Path) -> None:
+    os.chdir(scratch)
+    os.umask(0o077)
+    for name in ("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"):
+        os.environ[name] = str(scratch)
+    sys.path.insert(0, str(scratch))
+    sys.argv = ["notebook"]
+
+
+def _serve(shell: Shell, sock: socket.socket) -> None:
+    def callback(number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        wire.send(sock, wire.pack({"callback": number, "args": args, "kwargs": kwargs}, endpoint.export))
+        returned = answer_until("returned", "raised")
+        if "raised" in returned:
+            raise rebuilt(returned["raised"])
+        return returned["returned"]
+
+    def answer_until(*wanted: str) -> dict[str, Any]:
+        while True:
+            request = wire.unpack(*wire.receive(sock), endpoint.resolve)
+            if any(name in request for name in wanted):
+                return request  # type: ignore[no-any-return]
+            wire.send(sock, _answer(shell, endpoint, request))
+
+    endpoint = Endpoint(shell.user_ns, callback)
+    answer_until("close")
+
+
+def _answer(shell: Shell, endpoint: Endpoint, request: dict[str, Any]) -> bytes:
+    number = request.pop("number")
+    if request["verb"] == "cell":
+        answer: dict[str, Any] = {"value": run_cell(shell, request["source"])}
+    else:
+        answer = endpoint.answer(request)
+    shell.cell_outputs.items = []
+    try:
+        return wire.pack({"number": number, **answer}, endpoint.export)
+    except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
+        return wire.pack({"number": number, "error": described(error)}, endpoint.export)
