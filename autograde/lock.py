@@ -207,7 +207,7 @@ def _limit(kind: int, soft: int, hard: int | None = None) -> None:
 
 def _data_bytes() -> int:
     """What RLIMIT_DATA counts: private memory that can be written, whether it was touched or not."""
-    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[5]
+    pages = Path("/proc/self/statm").read_bytes().split()[5]
     return int(pages) * resource.getpagesize()
 
 

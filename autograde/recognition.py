@@ -108,7 +108,9 @@ def _rounded(value: Any) -> str:
         value = value.detach().to(torch.float64).numpy() if not value.is_complex() else value.numpy()
     if isinstance(value, np.ndarray | np.generic):
         plain = np.asarray(value)
-        return f"{plain.shape}{[f'{x:.3g}' for x in plain.ravel()[:1000]] if plain.dtype.kind in 'fc' else plain.tolist()}"
+        flat = plain.ravel()[:1000]
+        entries = [f"{x:.3g}" for x in flat] if plain.dtype.kind in "fc" else flat.tolist()
+        return f"{plain.shape}{entries}"
     if isinstance(value, float):
         return f"{value:.3g}"
     if isinstance(value, list | tuple):

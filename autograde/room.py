@@ -23,12 +23,15 @@ from autograde.lock import Limits
 
 TICK = 0.05  # seconds between two looks at a busy room
 SCRATCH_TICK = 0.25  # seconds between two looks at its files
-OUTPUT_EXIT = 97
+OUTPUT_EXIT, LOCK_EXIT = 97, 98  # as in autograde.zygote, which must not be imported here
 
 # What a learner's code may need; nothing that names a course, a user or a secret.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "HOME", "FONTCONFIG_PATH")
 
-_BOOT = "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from autograde.zygote import main; main(int(sys.argv[1]))"
+_BOOT = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
+    "from autograde.zygote import main; main(int(sys.argv[1]))"
+)
 
 
 class Stopped(Exception):
@@ -216,6 +219,9 @@ class Room:
     def _end(self, cause: str | None, doing: str) -> NoReturn:
         """End the process, name the cause and raise it."""
         status = self._kill()
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LOCK_EXIT:
+            self.cause = "closed"
+            raise Broken("a room could not be locked, and nothing was run: see `autograde doctor`")
         self.cause = cause or _cause(status, doing, self._limits)
         raise Stopped(self.cause)
 

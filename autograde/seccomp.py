@@ -126,6 +126,8 @@ _ARGUMENTS: dict[str, Callable[[int], Program]] = {
     "ioctl": lambda _: _not(1, *_IOCTLS),
     "setpriority": lambda pid: _only(0, 0) + _only(1, 0, pid),
     "ioprio_set": lambda pid: _only(0, 1) + _only(1, 0, pid),
+    # With times (shutil.copy2): done, it says. Without (Path.touch): refused, upon which it makes the file.
+    "utimensat": lambda _: [*_not(2, 0), _fail(0)],
     "sched_setaffinity": lambda pid: _only(0, 0, pid),
     "sched_setscheduler": lambda pid: _only(0, 0, pid),
     "sched_setparam": lambda pid: _only(0, 0, pid),

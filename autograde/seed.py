@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 VARIABLE = "AUTOGRADE_SEED"  # `--seed` for everything that one command starts
@@ -30,12 +32,11 @@ def course_seed(working: Path, slug: str, override: int | None = None) -> int:
 def _secret(working: Path) -> str:
     path = working / FILE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        # O_EXCL: of two commands that start together one makes the secret and the other reads it.
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        secret = secrets.token_hex(32)
-        file.write(secret + "\n")
-    return secret
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="seed-", encoding="ascii") as made:
+        made.write(secrets.token_hex(32) + "\n")
+        made.flush()
+        # A link appears whole or not at all: of two commands that start together one makes the secret, and
+        # the other reads it. The temporary file is mode 600, and so is its link.
+        with contextlib.suppress(FileExistsError):
+            os.link(made.name, path)
+    return path.read_text(encoding="ascii").strip()

@@ -47,9 +47,7 @@ class Outputs:
         if room > 0:
             last["text"] += text[:room] + ("\n… output cut …\n" if len(text) > room else "")
 
-    def show(
-        self, kind: str, data: dict[str, Any], metadata: dict[str, Any], count: int | None = None
-    ) -> None:
+    def show(self, kind: str, data: dict[str, Any], count: int | None = None) -> None:
         """Append a rich output; figures beyond a total size are named and left out."""
         plain = {str(k): v for k, v in data.items() if isinstance(v, str)}
         size = sum(map(len, plain.values()))
@@ -112,10 +110,10 @@ class _Stream:
 class _Publisher(DisplayPublisher):  # type: ignore[misc]
     outputs: ClassVar[Outputs]
 
-    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:
-        self.outputs.show("display_data", data, metadata or {})
+    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:  # noqa: ARG002
+        self.outputs.show("display_data", data)
 
-    def clear_output(self, wait: bool = False) -> None:
+    def clear_output(self, wait: bool = False) -> None:  # noqa: ARG002
         self.outputs.items.clear()
 
 
@@ -125,8 +123,8 @@ class _Hook(DisplayHook):  # type: ignore[misc]
     def write_output_prompt(self) -> None:
         """The prompt is the notebook's."""
 
-    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        self.outputs.show("execute_result", format_dict, md_dict or {}, self.prompt_count)
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:  # noqa: ARG002
+        self.outputs.show("execute_result", format_dict, self.prompt_count)
 
     def finish_displayhook(self) -> None:
         self.is_active = False
@@ -148,7 +146,7 @@ class Shell(InteractiveShell):  # type: ignore[misc]
     def enable_gui(self, gui: Any = None) -> None:
         """Inline figures need no event loop."""
 
-    def enable_matplotlib(self, gui: Any = None) -> Any:
+    def enable_matplotlib(self, gui: Any = None) -> Any:  # noqa: ARG002
         """Whatever is asked for, figures are inline."""
         return super().enable_matplotlib("inline")
 

@@ -89,6 +89,7 @@ class Remote:
         return conversation(self).ask({"verb": verb, "target": self, **fields}, label)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it in the learner's process."""
         return self._ask("call", args=args, kwargs=kwargs)
 
     def __getattr__(self, name: str) -> Any:

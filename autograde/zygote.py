@@ -21,6 +21,7 @@ from autograde.lock import Limits, allowed_reads, lock
 from autograde.shell import Shell, captured, make, run_cell
 
 OUTPUT_EXIT = 97  # the exit status by which a room says that it printed too much
+LOCK_EXIT = 98  # and that it could not lock itself
 
 
 def main(control: int) -> None:
@@ -94,7 +95,10 @@ def _room(shell: Shell, control: socket.socket, fd: int, request: dict[str, Any]
         sock = _only(fd)
         _settle(scratch)
         limits = Limits(**request["limits"])
-        lock(scratch, limits, reads, without=frozenset(request.get("without", ())))
+        try:
+            lock(scratch, limits, reads, without=frozenset(request.get("without", ())))
+        except Exception:  # noqa: BLE001  whatever it is, nothing of the learner's may run unlocked
+            os._exit(LOCK_EXIT)
         with captured(shell, limits.output, lambda: os._exit(OUTPUT_EXIT)):
             _serve(shell, sock)
     except (wire.Closed, wire.WireError):

@@ -39,7 +39,7 @@ from autograde.kernel import MACHINE, syscall
 from autograde.lock import Limits, allowed_reads, lock
 from autograde.syscalls import numbers
 
-LATE = ("decimal", "sqlite3", "colorsys", "numpy.polynomial.hermite_e", "torch.distributions.gumbel", "lark")
+LATE = ("sqlite3", "wave", "xmlrpc.client", "numpy.polynomial.hermite_e", "torch.nn.utils.prune", "networkx")
 
 
 def forbidden(facts: dict[str, Any]) -> dict[str, Callable[[], object]]:
@@ -50,9 +50,9 @@ def forbidden(facts: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "read /etc/passwd": lambda: Path("/etc/passwd").read_bytes(),
         "read the engine": lambda: (checkout / "autograde" / "lock.py").read_bytes(),
         "read a hidden grader": lambda: Path(facts["grader"]).read_bytes(),
-        "list the checkout": lambda: os.listdir(checkout),
-        "list the root": lambda: os.listdir("/"),
-        "list the packages": lambda: os.listdir(Path(np.__file__).parent.parent),
+        "list the checkout": lambda: list(checkout.iterdir()),
+        "list the root": lambda: list(Path("/").iterdir()),
+        "list the packages": lambda: list(Path(np.__file__).parent.parent.iterdir()),
         "read a file outside": outside.read_bytes,
         "write to a file outside": lambda: outside.write_text("changed"),
         "truncate a file outside": lambda: os.truncate(outside, 0),
@@ -87,10 +87,10 @@ def forbidden(facts: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "signal the group": lambda: os.killpg(0, 0),
         "signal the parent's thread": lambda: syscall(number["tgkill"], parent, parent, 0),
         "open a pidfd": lambda: os.pidfd_open(parent),
-        "ptrace the parent": lambda: syscall(number["ptrace"], 16, parent, 0, 0),
+        "ptrace the parent": lambda: syscall(number["ptrace"], 0x4206, parent, 0, 0),
         "read the parent's memory": lambda: _read_memory(parent, number["process_vm_readv"]),
         "read the parent's environment": lambda: Path(f"/proc/{parent}/environ").read_bytes(),
-        "list the processes": lambda: os.listdir("/proc"),
+        "list the processes": lambda: list(Path("/proc").iterdir()),
         "have its signals sent to the parent": lambda: fcntl.fcntl(0, fcntl.F_SETOWN, parent),
         "have its socket signal the parent": lambda: fcntl.ioctl(
             socket.socketpair()[0], 0x8901, struct.pack("i", parent)
@@ -106,7 +106,7 @@ def forbidden(facts: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "take 4 GiB in torch": lambda: torch.ones(2**30),
         "take 4 GiB in Python": lambda: bytearray(2**32),
         "write a file of 20 MiB": lambda: (scratch / "large").write_bytes(bytes(20 * 2**20)),
-        "open 300 files": lambda: [open(os.devnull) for _ in range(300)],  # noqa: PTH123, SIM115
+        "open 300 files": lambda: [open(os.devnull) for _ in range(300)],  # noqa: PTH123
         "become somebody else": lambda: os.setuid(0 if os.getuid() else 1),
         "unshare a namespace": lambda: syscall(number["unshare"], 0x10000000),
         "mount": lambda: syscall(number["mount"], b"none", os.fsencode(scratch), b"tmpfs", 0, None),
@@ -201,7 +201,6 @@ def _train() -> None:
         adam.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
-    assert len(list(threading.enumerate())) >= 1
 
 
 def _draw(scratch: Path) -> None:
@@ -237,7 +236,9 @@ def _temporary(scratch: Path) -> None:
 def _copy(scratch: Path) -> None:
     (scratch / "a").write_text("x")
     shutil.copy2(scratch / "a", scratch / "b")
-    shutil.copytree(scratch / "a", scratch / "tree") if (scratch / "a").is_dir() else None
+    (scratch / "new").touch()
+    (scratch / "new").touch()
+    assert (scratch / "new").exists()
     (scratch / "d").mkdir()
     shutil.move(scratch / "b", scratch / "d" / "c")
     shutil.copytree(scratch / "d", scratch / "e")
@@ -275,7 +276,7 @@ def _timer() -> None:
 def _told(action: Callable[[], object]) -> str:
     try:
         action()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (whatever it is, it is told)
         return f"{type(error).__name__}: {error}"
     return "it worked"
 
@@ -318,7 +319,7 @@ def main() -> None:
         try:
             with os.fdopen(writer, "w") as out:
                 json.dump(_child(facts, reads), out)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (a forked child must not return)
             traceback.print_exc()
         os._exit(0)
     os.close(writer)

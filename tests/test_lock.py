@@ -29,12 +29,17 @@ FORBIDDEN, WORKING = list(locked.forbidden(_FACTS)), list(locked.working(_FACTS)
 
 # Stopped by Landlock alone, by seccomp alone.
 BY_LANDLOCK = [name for name in FORBIDDEN if name.startswith(("read ", "list ", "write to", "make a file"))]
-BY_LANDLOCK = [name for name in BY_LANDLOCK if "memory" not in name] + ["truncate a file outside", "subprocess"]
-BY_SECCOMP = [name for name in FORBIDDEN if name.startswith(("open a", "fork", "signal", "ptrace", "share anon"))]
+BY_LANDLOCK = [name for name in BY_LANDLOCK if "memory" not in name] + [
+    "truncate a file outside",
+    "subprocess",
+]
+BY_SECCOMP = [
+    name for name in FORBIDDEN if name.startswith(("open a", "fork", "signal", "ptrace", "share anon"))
+]
 BY_SECCOMP += ["chmod outside", "chown outside", "subprocess", "send a datagram to a listener"]
 # What these attempts do where nothing is locked: otherwise that they fail would prove nothing.
 HARMLESS = [name for name in {*BY_LANDLOCK, *BY_SECCOMP} if name != "open 300 files"]
-HARMLESS += ["take 4 GiB in Python", "share zeros as memory", "write a file of 20 MiB", "make a memory file"]
+HARMLESS += ["share zeros as memory", "write a file of 20 MiB", "make a memory file"]
 
 
 def room(folder: Path, tries: Iterable[str], *, user: int = 0, without: Iterable[str] = ()) -> dict[str, Any]:
@@ -69,7 +74,12 @@ def run(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]
     """Our Python with these arguments."""
     environment = {**os.environ, **ONE_THREAD}
     ended = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, env=environment, check=False
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=False,
     )
     assert not check or ended.returncode == 0, ended.stderr
     return ended
@@ -164,27 +174,30 @@ def test_one_layer_less_still_holds(tmp_path: Path, missing: str, names: list[st
 
 
 SHORT = """
-    import os, signal, sys, time
+    import os, sys
     from pathlib import Path
-    from autograde.kernel import prctl, syscall
+    from autograde.kernel import syscall
     from autograde.lock import Limits, allowed_reads, lock
     scratch = Path(sys.argv[1])
     lock(scratch, Limits(), allowed_reads([]))
 """
 
 
-@pytest.mark.parametrize(
-    ("line", "death"),
-    [("os.abort()", signal.SIGABRT), ("syscall(0x40000000)", signal.SIGSYS)],
-    ids=["abort", "x32"],
-)
-def test_death(tmp_path: Path, line: str, death: signal.Signals) -> None:
-    """abort() ends the process as ever; a call by a foreign table of numbers ends it at once."""
-    if "syscall" in line and os.uname().machine != "x86_64":
-        death = signal.Signals(0) if False else signal.SIGABRT
-        line = "os.abort()"
-    ended = script(SHORT + f"    {line}", str(tmp_path), check=False)
-    assert ended.returncode == -death
+def test_abort_ends_it(tmp_path: Path) -> None:
+    """abort() ends the process by its own signal, as ever."""
+    ended = script(SHORT + "    os.abort()", str(tmp_path), check=False)
+    assert ended.returncode == -signal.SIGABRT
+
+
+def test_foreign_numbers_end_it(tmp_path: Path) -> None:
+    """A call by x32's numbers, where the machine has them, ends the process at once; elsewhere it fails."""
+    call = """    try:
+        syscall(0x40000000 + 39)
+    except OSError as error:
+        print(error)
+    """
+    ended = script(SHORT + call, str(tmp_path), check=False)
+    assert ended.returncode == -signal.SIGSYS or "not implemented" in ended.stdout
 
 
 def test_no_capability_is_left(tmp_path: Path) -> None:
@@ -197,7 +210,9 @@ def test_no_capability_is_left(tmp_path: Path) -> None:
     lock(Path(sys.argv[1]), Limits(), [])
     print(os.read(status, 10000).decode())
     """
-    lines = dict(line.split(":\t", 1) for line in script(text, str(tmp_path)).stdout.splitlines() if ":\t" in line)
+    lines = dict(
+        line.split(":\t", 1) for line in script(text, str(tmp_path)).stdout.splitlines() if ":\t" in line
+    )
     sets = {lines[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")}
     sets |= {lines["CapBnd"]} if os.geteuid() == 0 else set()
     assert sets == {"0" * 16}
@@ -288,7 +303,9 @@ def test_filter_of_an_unknown_machine() -> None:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A site-packages with our package in it, copied as a plain install copies it, and others beside it."""
     packages = tmp_path_factory.mktemp("plain") / "site-packages"
-    shutil.copytree(CHECKOUT / "autograde", packages / "autograde", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        CHECKOUT / "autograde", packages / "autograde", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in ("neighbour", "autograde-0.1.0.dist-info", "linking", "__pycache__", "late_neighbour"):
         (packages / name).mkdir()
         (packages / name / "__init__.py").write_text("answer = 42\n", encoding="ascii")
@@ -328,7 +345,9 @@ def seen_beside_an_install(installed: Path, tmp_path_factory: pytest.TempPathFac
     print(json.dumps(seen))
     """
     scratch = tmp_path_factory.mktemp("scratch")
-    found: dict[str, str] = json.loads(run("-I", "-S", "-c", textwrap.dedent(text), str(installed), str(scratch)).stdout)
+    found: dict[str, str] = json.loads(
+        run("-I", "-S", "-c", textwrap.dedent(text), str(installed), str(scratch)).stdout
+    )
     return found
 
 

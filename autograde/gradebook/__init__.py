@@ -7,7 +7,8 @@ what `autograde grade` and `autograde release` leave behind is what the stock co
 from __future__ import annotations
 
 from autograde.gradebook.config import configure
-from autograde.gradebook.course import Course, GradebookError, Score, record, scores
+from autograde.gradebook.convert import GradebookError
+from autograde.gradebook.course import Course, Score, record, scores
 from autograde.gradebook.grades import earned
 from autograde.gradebook.notebooks import raised
 from autograde.gradebook.results import question_of, results_for, submitted

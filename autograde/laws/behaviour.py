@@ -189,12 +189,13 @@ def _same_here(
                     f"{one.test} says {one.outcome} in check() and {other.outcome} in the room",
                     "find what differs: global state, printed output, files, threads",
                 )
-        named = {r.mistake for r in recognition.recognise(examined, known, changes)}
-        if here.recognised and {r.mistake for r in here.recognised} != named:
+        room_names = sorted(r.mistake for r in recognition.recognise(examined, known, changes))
+        here_names = sorted(r.mistake for r in here.recognised)
+        if here_names != room_names:
             yield Violation(
                 8,
                 f"{question.slug}: {name}",
-                f"is recognised as {sorted(r.mistake for r in here.recognised)} in check() and {sorted(named)} in the room",
+                f"is recognised as {here_names} in check() and {room_names} in the room",
                 "find what differs: global state, printed output, files, threads",
             )
 
