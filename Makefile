@@ -20,6 +20,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the main job on a class of about 20: release, submissions, grading, feedback, table
 	$(BIN)/python -m autograde demo
 
+lab: setup ## JupyterLab on a learner's copy of the release, in lab/
+	$(BIN)/python -m autograde lab
+
+bench: setup ## our grading beside stock nbgrader on the same submissions, in one run
+	$(BIN)/python -m autograde bench
+
 test: setup ## everything that CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

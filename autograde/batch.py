@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,9 @@ from rich.progress import (
 )
 
 from autograde.crew import Task, work
-from autograde.gradebook import record, submitted
+from autograde.gradebook import Course, record, submitted
 from autograde.journal import FILE, Journal, key
+from autograde.ledger import Ledger
 from autograde.lock import Limits
 from autograde.question import Question, require_root, syllabus
 from autograde.release import register
@@ -95,13 +96,15 @@ def grade_class(
         )
         raise BatchError(f"no submission in {folder}{' for ' + asked if asked else ''}: nbgrader puts them at "
                          "submitted/<student>/<topic>/<notebook>.ipynb")  # fmt: skip
-    results, fresh = _graded(handed, working, jobs or os.cpu_count() or 1, again, limits, graded)
-    graded.fresh = len(fresh)
+    tasks, keys = _tasks(handed, working)
+    results = _graded(
+        tasks, keys, Journal(working / FILE), jobs or os.cpu_count() or 1, again, limits, graded
+    )
     for one in handed:
         if one in results:
             graded.rows.setdefault(one.question, []).append(Row(one.student, results[one]))
     if keep:
-        _recorded(working, root, handed, fresh, graded)
+        _recorded(working, root, {one: keys[one] for one in handed if one in results}, again, graded)
     opened = any(v.outcome == "broken" for result in results.values() for v in result.verdicts)
     graded.troubled = graded.troubled or opened
     return graded
@@ -115,6 +118,8 @@ def _found(
         raise BatchError(f"no topic '{topic}' in the syllabus: it has {', '.join(topics)}")
     if not folder.is_dir():
         raise BatchError(f"no folder {folder}: run this beside submitted/, or name it: autograde grade PATH")
+    if (folder / "submitted").is_dir():
+        raise BatchError(f"{folder} is not submitted/ but holds it: autograde grade {folder / 'submitted'}")
     for home in sorted(folder.iterdir()):
         if not home.is_dir() or home.name.startswith(".") or (student is not None and home.name != student):
             continue
@@ -123,39 +128,51 @@ def _found(
                 continue
             if assignment.name not in topics:
                 notes.append(f"{home.name}/{assignment.name}: no such topic in the syllabus, left alone")
-            elif assignment.is_dir():
+            elif not any(assignment.glob("*.ipynb")):
+                notes.append(f"{home.name}/{assignment.name}: no notebook in it, left alone")
+            else:
                 yield from (
                     Handed(home.name, q, assignment / f"{q.slug}.ipynb") for q in topics[assignment.name]
                 )
 
 
-def _graded(
-    handed: Sequence[Handed], working: Path, jobs: int, again: bool, limits: Limits | None, graded: Graded
-) -> tuple[dict[Handed, Result], set[Handed]]:
-    journal = Journal(working / FILE)
+def _tasks(handed: Sequence[Handed], working: Path) -> tuple[list[Task], dict[Handed, str]]:
+    """What there is to grade, and what each result depends on."""
     seeds = {one.question: course_seed(working, one.question.slug) for one in handed}
-    results: dict[Handed, Result] = {}
     tasks: list[Task] = []
+    keys: dict[Handed, str] = {}
     for one in handed:
         data, problem = _read(one)
-        task = Task(one, one.question, data, problem, seeds[one.question])
-        known = None if data is None or again else journal.get(key(one.question, data, task.seed))
-        if known is not None:
-            results[one] = known
-        else:
-            tasks.append(task)
-    with _progress("grading", len(tasks)) as advance:
+        tasks.append(Task(one, one.question, data, problem, seeds[one.question]))
+        # No notebook starts with a zero byte, so a problem has a key of its own.
+        keys[one] = key(one.question, b"\0" + problem.encode() if data is None else data, seeds[one.question])
+    return tasks, keys
+
+
+def _graded(
+    tasks: Sequence[Task],
+    keys: Mapping[Handed, str],
+    journal: Journal,
+    jobs: int,
+    again: bool,
+    limits: Limits | None,
+    graded: Graded,
+) -> dict[Handed, Result]:
+    known = {task.name: None if again else journal.get(keys[task.name]) for task in tasks}
+    results = {one: result for one, result in known.items() if result is not None}
+    todo = [task for task in tasks if task.name not in results]
+    graded.fresh = len(todo)
+    with _progress("grading", len(todo)) as advance:
 
         def done(task: Task, result: Result) -> None:
-            if task.data is not None:
-                journal.put(key(task.question, task.data, task.seed), result)
+            journal.put(keys[task.name], result)
             results[task.name] = result
             advance()
 
-        for task, why in work(tasks, jobs, done, limits):
+        for task, why in work(todo, jobs, done, limits):
             graded.notes.append(f"{task.name.student}/{task.question.slug}: not graded, our fault: {why}")
             graded.troubled = True
-    return results, {task.name for task in tasks}
+    return results
 
 
 def _read(one: Handed) -> tuple[bytes | None, str]:
@@ -167,24 +184,38 @@ def _read(one: Handed) -> tuple[bytes | None, str]:
         return None, str(error)
 
 
-def _recorded(
-    working: Path, root: Path, handed: Sequence[Handed], fresh: set[Handed], graded: Graded
-) -> None:
-    """Have nbgrader record those whose result is new, and those whom it does not know yet."""
-    by_topic: dict[str, list[str]] = {}
-    for one in handed:
-        missing = not (working / "autograded" / one.student / one.question.topic).is_dir()
-        students = by_topic.setdefault(one.question.topic, [])
-        if (one in fresh or missing) and one.student not in students and any(one.path.parent.glob("*.ipynb")):
-            students.append(one.student)
-    register(root, by_topic, working)
-    with _progress("recording", sum(map(len, by_topic.values()))) as advance:
-        for topic, students in by_topic.items():
-            for student in students:
-                for name, why in record(working, topic, [student]):
+def _recorded(working: Path, root: Path, keys: Mapping[Handed, str], again: bool, graded: Graded) -> None:
+    """Have nbgrader record every student whose results are not those that it was told last."""
+    by_student: dict[tuple[str, str], list[str]] = {}
+    for one, name in keys.items():
+        by_student.setdefault((one.question.topic, one.student), []).append(name)
+    topics = list(dict.fromkeys(topic for topic, _ in by_student))
+    register(root, topics, working)
+    ledger, there = Ledger(working), _in_gradebook(working, topics)
+    todo = [
+        (topic, student, names)
+        for (topic, student), names in by_student.items()
+        if again or (topic, student) not in there or not ledger.holds(student, topic, names)
+    ]
+    try:
+        with _progress("recording", len(todo)) as advance:
+            for topic, student, names in todo:
+                refused = record(working, topic, [student])
+                for name, why in refused:
                     graded.notes.append(f"{name}/{topic}: not in the gradebook: {why}")
                     graded.troubled = True
+                if not refused:
+                    ledger.enter(student, topic, names)
                 advance()
+    finally:
+        ledger.save()
+
+
+def _in_gradebook(working: Path, topics: Sequence[str]) -> set[tuple[str, str]]:
+    with Course(working).gradebook() as gradebook:
+        return {
+            (topic, one.student_id) for topic in topics for one in gradebook.assignment_submissions(topic)
+        }
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
 from autograde.student import Live, globals_kept
 from autograde.submission import grade_id, kind_of
-from autograde.verdict import Result
+from autograde.verdict import Recognised, Result
 
 HAND_IN = "Only the visible examples ran here. The hidden tests run when you hand in."
 STOCK = (
@@ -80,24 +80,25 @@ def check(slug: str, *, part: str | None = None, only: str | None = None) -> Non
         raise card.NotYet(card.summary(result))
 
 
-def examined_here(question: Question, namespace: dict[str, Any], *, only: str | None = None) -> Result:
+def examined_here(
+    question: Question, namespace: dict[str, Any], *, only: str | None = None, recognise: bool = True
+) -> Result:
     """What live objects earn: the same tests, over the same frames, with a seed that is the same every time.
 
     Args:
         question: whose tests.
         namespace: the learner's names.
         only: run this one test alone.
+        recognise: also look for the known mistake, which takes running them all.
     """
-    seed = derived(0, question.slug)
-    found: list[Examined] = []
-    with globals_kept(), _silent():
-        examine(question, [(LiveSitting(namespace), seed)], found.append, only=only)
-        examined = found[0]
-        recognised = (
-            recognition.recognise(examined, known_here(question, seed), mistakes.mistakes(question))
-            if recognition.lost(examined) and only is None
-            else ()
-        )
+    recognised: tuple[Recognised, ...] = ()
+    with globals_kept(), silent():
+        (examined,) = examine_here(question, [namespace], only=only)
+        if recognition.lost(examined):
+            known = known_here(question)
+            examined.verdicts = recognition.settled(examined.verdicts, known[""])
+            if recognise and only is None:
+                recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
     return Result(
         question.slug,
         verdicts=tuple(examined.verdicts),
@@ -107,16 +108,25 @@ def examined_here(question: Question, namespace: dict[str, Any], *, only: str | 
     )
 
 
-def known_here(question: Question, seed: int) -> dict[str, Behaviour]:
-    """How every named mistake behaves over live objects; kept until the question's files change."""
+def examine_here(
+    question: Question, namespaces: Iterable[dict[str, Any]], *, only: str | None = None
+) -> list[Examined]:
+    """What the tests say of each namespace, in one inner run; it prints, and changes global random states."""
+    seed = derived(0, question.slug)
+    found: list[Examined] = []
+    examine(question, ((LiveSitting(space), seed) for space in namespaces), found.append, only=only)
+    return found
+
+
+def known_here(question: Question) -> dict[str, Behaviour]:
+    """How the reference ("") and every named mistake behave over live objects; kept until a file changes."""
     key = (question.folder, question.tests.stat().st_mtime + question.mistakes.stat().st_mtime)
     if key not in _known:
         changes = mistakes.mistakes(question)
-        programs = iter([run_here(mistakes.solved(question, change)) for change in changes])
-        found: list[Examined] = []
-        examine(question, ((LiveSitting(space), seed) for space in programs), found.append)
-        behaviours = (recognition.behaviour(examined) for examined in found)
-        _known[key] = dict(zip((change.name for change in changes), behaviours, strict=True))
+        programs = [mistakes.solved(question), *(mistakes.solved(question, change) for change in changes)]
+        found = examine_here(question, map(run_here, programs))
+        names = ["", *(change.name for change in changes)]
+        _known[key] = dict(zip(names, map(recognition.behaviour, found), strict=True))
     return _known[key]
 
 
@@ -149,7 +159,7 @@ def _of_part(result: Result, part: str | None) -> Result:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """What the learner's functions print while they are tested would bury the card."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         yield

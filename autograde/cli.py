@@ -135,6 +135,21 @@ def _demo(options: argparse.Namespace) -> int:
     return run(Path(options.folder))
 
 
+def _lab(options: argparse.Namespace) -> int:
+    from autograde import lab
+
+    folder = Path(options.folder)
+    copied = lab.prepare(folder)
+    print(f"{folder}: {len(copied)} notebooks copied, work that was there is kept")
+    return lab.start(folder, options.options)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from autograde.bench import run
+
+    return run(options.slug, options.count, options.rounds, Path(options.json))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="autograde",
@@ -188,6 +203,20 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="the main job on a small class")
     demo.add_argument("folder", nargs="?", default="demo", help="where (default: demo)")
     demo.set_defaults(run=_demo)
+
+    lab = commands.add_parser("lab", help="JupyterLab on a learner's copy of the release")
+    lab.add_argument("folder", nargs="?", default="lab", help="where the learner works (default: lab)")
+    lab.add_argument("options", nargs=argparse.REMAINDER, help="options of `jupyter lab`")
+    lab.set_defaults(run=_lab)
+
+    bench = commands.add_parser("bench", help="our grading beside stock nbgrader, one run, the ratios")
+    bench.add_argument("slug", nargs="?", default="softmax_logits", help="the question")
+    bench.add_argument("--count", type=_positive, default=30, help="submissions (default: 30)")
+    bench.add_argument("--rounds", type=_positive, default=3, help="blocks that take turns (default: 3)")
+    bench.add_argument(
+        "--json", metavar="FILE", default="bench.json", help="the figures (default: bench.json)"
+    )
+    bench.set_defaults(run=_bench)
     return parser
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import queue
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -62,18 +64,20 @@ def work(
         waiting.put(task)
     count = waiting.qsize()
     ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
-    crew = [_Worker(waiting, ready, limits or Limits()) for _ in range(min(jobs, count))]
     failed: list[tuple[Task, str]] = []
-    try:
-        for _ in range(count):
-            task, answer = ready.get()
-            if isinstance(answer, Result):
-                done(task, answer)
-            else:
-                failed.append((task, answer))
-    finally:
-        for worker in crew:
-            worker.stop()
+    # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
+    with tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True) as scratch:
+        crew = [_Worker(waiting, ready, limits or Limits(), scratch) for _ in range(min(jobs, count))]
+        try:
+            for _ in range(count):
+                task, answer = ready.get()
+                if isinstance(answer, Result):
+                    done(task, answer)
+                else:
+                    failed.append((task, answer))
+        finally:
+            for worker in crew:
+                worker.stop()
     return failed
 
 
@@ -85,8 +89,9 @@ class _Worker:
         waiting: queue.Queue[Task],
         ready: queue.Queue[tuple[Task, Result | str]],
         limits: Limits,
+        scratch: str,
     ) -> None:
-        self._waiting, self._ready, self._limits = waiting, ready, limits
+        self._waiting, self._ready, self._limits, self._scratch = waiting, ready, limits, scratch
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -147,6 +152,7 @@ class _Worker:
             [sys.executable, "-m", "autograde.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": self._scratch},
             text=True,
             encoding="ascii",
         )

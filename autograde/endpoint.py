@@ -34,6 +34,7 @@ class Endpoint:
         self.interrupts = interrupts
         self._objects: dict[int, object] = {}
         self._numbers: dict[int, int] = {}
+        self._last = 0  # numbers are never used again, so that an old one can't mean another object
 
     # --- references ---
 
@@ -41,7 +42,7 @@ class Endpoint:
         """The reference by which an object that is not data crosses."""
         number = self._numbers.get(id(value))
         if number is None:
-            number = len(self._objects) + 1
+            self._last = number = self._last + 1
             self._objects[number] = value  # kept alive, so that its id() stays its own
             self._numbers[id(value)] = number
         return ["h", number, type(value).__name__[:100], callable(value), _bases(value)]
@@ -50,6 +51,8 @@ class Endpoint:
         """The object that a reference means; a stub that calls back for a grader's callable."""
         kind, number = tree[0], tree[1]
         if kind == "h":
+            if number not in self._objects:
+                raise WireError("a handle from an earlier test, or a forged one")
             return self._objects[number]
 
         def callback(*args: Any, **kwargs: Any) -> Any:
@@ -72,7 +75,7 @@ class Endpoint:
     def do_get(self, name: str) -> Any:
         """The value of a name that the learner's cells made."""
         if name not in self.namespace:
-            raise NameError(f"'{name}' is not defined: keep its name, and run the cell that defines it")
+            raise NameError(f"{name} is not defined: keep its name, and run the cell that defines it")
         return self.namespace[name]
 
     def do_attribute(self, target: Any, name: str) -> Any:
@@ -158,8 +161,8 @@ def described(error: BaseException) -> dict[str, Any]:
     kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
     try:
         message = str(error)
-    except Exception:  # noqa: BLE001  a learner's __str__ may raise anything
-        message = ""
+    except BaseException as nested:  # noqa: BLE001  a learner's __str__ may raise anything
+        message = f"({type(nested).__name__} in its __str__)"
     lines = []
     try:
         for frame in traceback.extract_tb(error.__traceback__)[-200:]:

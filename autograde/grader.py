@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -101,6 +102,8 @@ def examine(
     Raises:
         GraderError: the test file can't be collected, or names no such test.
     """
+    # pytest keeps a test module once imported; its author may have changed it since.
+    sys.modules.pop(".".join(question.tests.relative_to(question.root).with_suffix("").parts), None)
     plugin = _Plugin(question, sittings, done, collected, only)
     arguments = [
         str(question.tests),
@@ -118,7 +121,7 @@ def examine(
         raise KeyboardInterrupt
     if plugin.failure is not None:
         raise plugin.failure
-    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+    if plugin.errors or code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         raise GraderError(f"{question.tests}: " + ("; ".join(plugin.errors) or f"pytest ended with {code!r}"))
 
 
@@ -151,7 +154,10 @@ class _Plugin:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.errors.append(str(report.longrepr)[-2000:])
+            said = str(report.longrepr)
+            # Of a traceback only what was raised, and the line that raised it.
+            lines = [line for line in said.splitlines() if line.startswith(("E ", ">"))]
+            self.errors.append(" ".join(" ".join(lines).split())[-500:] or said[-500:])
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed or self.errors:
@@ -206,6 +212,7 @@ class _Plugin:
             examined.verdicts.append(verdict)
             if self._student is not None:
                 examined.seen[test.name] = conversation(self._student).seen
+                conversation(self._student).over = True
         return examined
 
     def _verdict(self, test: HiddenTest, examined: Examined) -> Verdict:

@@ -16,7 +16,8 @@ FILE = Path(".autograde") / "journal.jsonl"
 def key(question: Question, data: bytes, seed: int) -> str:
     """What a result depends on: the submitted bytes, the seed, and the question's own files."""
     digest = hashlib.sha256(f"{question.slug}/{seed}/".encode())
-    for path in (question.tests, question.mistakes, question.apparatus, question.source, question.release):
+    named = (question.tests, question.mistakes, question.apparatus, question.source, question.release)
+    for path in (*named, *sorted(path for path in question.data.rglob("*") if path.is_file())):
         digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
     digest.update(data)
     return digest.hexdigest()
@@ -72,5 +73,5 @@ class Journal:
         try:
             entry = json.loads(line)
             self._results[entry["key"]] = Result.from_json(entry["result"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.damaged += 1

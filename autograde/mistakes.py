@@ -60,7 +60,7 @@ def _load(path: Path, *, says: bool) -> tuple[Change, ...]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise QuestionError(f"{path} is missing") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # no TOML, or no UTF-8
         raise QuestionError(f"{path}: {error}") from None
     return tuple(_change(path, name, table, says) for name, table in tables.items())
 
@@ -79,7 +79,9 @@ def _change(path: Path, name: str, table: Any, says: bool) -> Change:
     whole = table.get("whole")
     if (whole is None) == ("old" not in table):
         raise bad("needs either `old` and `new`, or `whole`")
-    old, new = ([t] if isinstance(t, str) else t for t in (table.get("old", []), table.get("new", [])))
+    old, new = (t if isinstance(t, list) else [t] for t in (table.get("old", []), table.get("new", [])))
+    if not all(isinstance(text, str) for text in (*old, *new, whole or "", table.get("says", ""))):
+        raise bad("holds something that is not text")
     if len(old) != len(new):
         raise bad(f"has {len(old)} texts in `old` and {len(new)} in `new`")
     return Change(name, table["cell"], tuple(zip(old, new, strict=True)), whole, table.get("says", ""))

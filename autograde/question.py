@@ -73,6 +73,11 @@ class Question:
         return self.folder / "apparatus.py"
 
     @property
+    def data(self) -> Path:
+        """Files that the hidden tests read; need not exist."""
+        return self.folder / "data"
+
+    @property
     def source(self) -> Path:
         """The notebook as written by hand, with the solution."""
         return self.root / "source" / self.topic / f"{self.slug}.ipynb"
@@ -145,7 +150,7 @@ def syllabus(root: Path) -> dict[Topic, tuple[Question, ...]]:
         }
     except FileNotFoundError:
         raise QuestionError(f"no syllabus at {path}") from None
-    except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:  # no TOML and no UTF-8 are ValueErrors
         raise QuestionError(f"{path}: {type(error).__name__}: {error}") from None
 
 

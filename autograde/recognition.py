@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from autograde.comparison import alike
 from autograde.grader import Examined
 from autograde.mistakes import Change
 from autograde.student import Observation
-from autograde.verdict import Outcome, Recognised
+from autograde.verdict import Outcome, Recognised, Verdict
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,16 @@ def _failed_by_task(examined: Examined) -> dict[str | None, frozenset[str]]:
         t: frozenset(v.test for v in examined.verdicts if v.task == t and _lost(v.outcome)) for t in tasks
     }
     return {task: names for task, names in failed.items() if names}
+
+
+def settled(verdicts: Iterable[Verdict], reference: Behaviour) -> list[Verdict]:
+    """The verdicts, where a test that broke here and not on the reference broke on what was returned here."""
+    return [
+        replace(verdict, outcome=Outcome.ERROR, message="the test could not use what was returned")
+        if verdict.outcome is Outcome.BROKEN and verdict.test in reference.passed
+        else verdict
+        for verdict in verdicts
+    ]
 
 
 def lost(examined: Examined) -> bool:

@@ -48,10 +48,14 @@ class Zygote:
     Args:
         limits: what each room may use.
         without: layers of the lock to leave out, for the tests of the others.
+
+    Attributes:
+        missing: layers that this machine does not give, each with the reason; known once it is warm.
     """
 
     def __init__(self, limits: Limits | None = None, without: frozenset[str] = frozenset()) -> None:
         self.limits = limits or Limits()
+        self.missing: dict[str, str] = {}
         self.without = without
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -64,11 +68,12 @@ class Zygote:
 
     def start(self) -> None:
         """Start warming up; returns at once, the first `open` waits until it is warm."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair()  # requests and replies take turns, each small enough to come whole
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment |= {
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "PYTHONHASHSEED": "0",
+            "USER": "learner",  # getpass.getuser() must not need /etc/passwd
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
@@ -100,6 +105,13 @@ class Zygote:
 
     def open(self) -> Room:
         """A fresh room, in a scratch folder of its own."""
+        try:
+            return self._opened()
+        except (Broken, OSError):
+            self.close()  # somebody killed it, the kernel out of memory, say: once more with a fresh one
+            return self._opened()
+
+    def _opened(self) -> Room:
         control = self._ready()
         scratch = Path(tempfile.mkdtemp(prefix="autograde-room-"))
         ours, theirs = socket.socketpair()
@@ -117,8 +129,10 @@ class Zygote:
 
     def reap(self, pid: int) -> int:
         """The exit status of a room that has ended, as os.waitpid gives it."""
-        assert self._control is not None
-        self._control.send(json.dumps({"reap": pid}).encode())
+        if self._control is None:
+            raise Broken("the process that rooms are made from was closed")
+        with contextlib.suppress(OSError):  # where it is gone, the reply says so
+            self._control.send(json.dumps({"reap": pid}).encode())
         return int(self._reply(self._control)["status"])
 
     def close(self) -> None:
@@ -139,21 +153,22 @@ class Zygote:
             self.start()
         assert self._control is not None
         if self._process is not None and not getattr(self._process, "warm", False):
-            self._reply(self._control, raw=True)
+            self.missing = self._reply(self._control)["missing"]
             self._process.warm = True  # type: ignore[attr-defined]
         return self._control
 
-    def _reply(self, control: socket.socket, raw: bool = False) -> Any:
+    def _reply(self, control: socket.socket) -> Any:
         try:
             data = control.recv(65536)
         except OSError:
             data = b""
         if not data:
-            _, stderr = self._process.communicate() if self._process else (b"", b"")
-            self._process, self._control = None, None
+            process, self._process = self._process, None
+            _, stderr = process.communicate() if process else (b"", b"")
+            self.close()
             tail = stderr.decode("utf-8", "replace").strip()[-500:]
             raise Broken(f"the process that rooms are made from ended: {tail or 'no message'}")
-        return None if raw else json.loads(data)
+        return json.loads(data)
 
 
 class Room:
@@ -194,7 +209,8 @@ class Room:
         if self.cause:
             raise Stopped(self.cause)
         self._number += 1
-        frame = wire.pack({"number": self._number, **message}, export)
+        number = self._number  # a callback may ask too, before this is answered
+        frame = wire.pack({"number": number, **message}, export)
         watch = _Watch(self, time.monotonic() + seconds, seconds, doing)
         self._sock.settimeout(seconds)  # a room that does not read must not hold us
         try:
@@ -205,20 +221,29 @@ class Room:
                     raise wire.WireError("not an answer")
                 if "callback" not in answer:
                     break
-                wire.send(self._sock, wire.pack(callback(answer), export))
+                returned = callback(answer)
+                if self.cause:  # it asked, and that ended the room
+                    raise Stopped(self.cause)
+                wire.send(self._sock, wire.pack(returned, export))
         except wire.Closed:
             self._end(None, doing)
         except TimeoutError:
             self._end(f"ran longer than {seconds:.3g} s in {doing}", doing)
         except wire.WireError as error:
             self._end(f"sent an answer that is no data ({error}) in {doing}", doing)
-        if answer.get("number") != self._number or not ("value" in answer or "error" in answer):
+        if answer.get("number") != number or not ("value" in answer or "error" in answer):
             self._end(f"sent an answer out of order in {doing}", doing)
         return dict(answer)
 
     def _end(self, cause: str | None, doing: str) -> NoReturn:
         """End the process, name the cause and raise it."""
-        status = self._kill()
+        try:
+            status = self._kill()
+        except Broken:
+            self.cause = (
+                "closed"  # every room ends with the process it was made from: not the learner's doing
+            )
+            raise
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LOCK_EXIT:
             self.cause = "closed"
             raise Broken("a room could not be locked, and nothing was run: see `autograde doctor`")
@@ -229,7 +254,8 @@ class Room:
         """End the process and remove its files."""
         if not self.cause:
             self.cause = "closed"
-            self._kill()
+            with contextlib.suppress(Broken):
+                self._kill()
 
     def _kill(self) -> int:
         # The zygote has not reaped it, so the number is still its own.
@@ -240,8 +266,6 @@ class Room:
         self._sock.close()
         try:
             return self._zygote.reap(self._pid)
-        except Broken:
-            return 0
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 

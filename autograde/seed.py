@@ -9,6 +9,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from autograde.question import QuestionError
+
 VARIABLE = "AUTOGRADE_SEED"  # `--seed` for everything that one command starts
 FILE = Path(".autograde") / "seed"
 
@@ -23,6 +25,9 @@ def course_seed(working: Path, slug: str, override: int | None = None) -> int:
 
     Returns:
         An integer in [0, 2**63).
+
+    Raises:
+        QuestionError: the file with the secret has lost its content.
     """
     named = os.environ.get(VARIABLE) if override is None else str(override)
     secret = named or _secret(working)
@@ -39,4 +44,8 @@ def _secret(working: Path) -> str:
         # the other reads it. The temporary file is mode 600, and so is its link.
         with contextlib.suppress(FileExistsError):
             os.link(made.name, path)
-    return path.read_text(encoding="ascii").strip()
+    secret = path.read_text(encoding="ascii").strip()
+    if not secret:
+        # A seed that everybody could guess would give the hidden tests' inputs away.
+        raise QuestionError(f"{path} is empty: delete it and grade again; a new seed is made")
+    return secret

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import MethodType
 from typing import Any, ClassVar
 
 from IPython.core.displayhook import DisplayHook
@@ -64,9 +65,9 @@ class Outputs:
 
     def error(self, kind: str, message: str, lines: list[str]) -> None:
         """Append an error with its traceback."""
-        clean = [without_paths(line)[:MAX_TEXT] for line in lines[:200]]
+        lines, message = [line[:MAX_TEXT] for line in lines[:200]], message[:MAX_TEXT]
         self.items.append(
-            {"output_type": "error", "ename": kind[:100], "evalue": message[:MAX_TEXT], "traceback": clean}
+            {"output_type": "error", "ename": kind[:100], "evalue": message, "traceback": lines}
         )
 
 
@@ -107,7 +108,7 @@ class _Stream:
         raise OSError("this stream has no file descriptor")
 
 
-class _Publisher(DisplayPublisher):  # type: ignore[misc]
+class _Publisher(DisplayPublisher):
     outputs: ClassVar[Outputs]
 
     def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:  # noqa: ARG002
@@ -117,7 +118,7 @@ class _Publisher(DisplayPublisher):  # type: ignore[misc]
         self.outputs.items.clear()
 
 
-class _Hook(DisplayHook):  # type: ignore[misc]
+class _Hook(DisplayHook):
     outputs: ClassVar[Outputs]
 
     def write_output_prompt(self) -> None:
@@ -130,11 +131,28 @@ class _Hook(DisplayHook):  # type: ignore[misc]
         self.is_active = False
 
 
-class Shell(InteractiveShell):  # type: ignore[misc]
+# How a cell is run: a cell that replaces one of these, on the class or on the shell, changes nothing.
+_OWN = {
+    name: value for name, value in vars(InteractiveShell).items() if "run_" in name or "transform" in name
+}
+
+
+class Shell(InteractiveShell):
     """An InteractiveShell that keeps outputs as data; one for a process."""
 
     display_pub_class = Type(_Publisher)
     displayhook_class = Type(_Hook)
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # In the instance's own dict they come before whatever the class is given later.
+        self.__dict__.update(
+            {name: MethodType(value, self) for name, value in _OWN.items() if callable(value)}
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _OWN:
+            super().__setattr__(name, value)
 
     def init_history(self) -> None:
         """Without history there is no database and no thread to be forked."""
@@ -195,7 +213,10 @@ def run_cell(shell: Shell, source: str) -> dict[str, Any]:
     error = result.error_before_exec or result.error_in_exec
     line = "" if error is None else traceback.format_exception_only(type(error), error)[-1].strip()[:500]
     items, outputs.items = outputs.items, []
-    return {"outputs": items, "error": "" if error is None else type(error).__name__[:100], "line": line}
+    for item in items:
+        _strip(item)
+    name = "" if error is None else type(error).__name__[:100]
+    return {"outputs": items, "error": name, "line": without_paths(line)}
 
 
 _PLACES = sorted(
@@ -208,16 +229,34 @@ _PLACES = sorted(
             ("platstdlib", "python"),
         )
         for path in (sysconfig.get_path(key), str(Path(sysconfig.get_path(key)).resolve()))
+    }
+    | {
+        (str(Path(__file__).resolve().parent), "autograde"),
+        (str(Path(__file__).resolve().parent.parent), "site-packages"),
+        (sys.prefix, "python"),
     },
     key=lambda row: -len(row[0]),
 )
+
+
+def _strip(item: dict[str, Any]) -> None:
+    """Take this machine's folders out of one output."""
+    for key in ("text", "evalue"):
+        if key in item:
+            item[key] = without_paths(item[key])
+    if "traceback" in item:
+        item["traceback"] = [without_paths(line) for line in item["traceback"]]
+    plain = item.get("data", {}).get("text/plain")
+    if plain is not None:
+        item["data"]["text/plain"] = without_paths(plain)
 
 
 def without_paths(text: str) -> str:
     """The text without this machine's folders: they tell a learner nothing, and others too much."""
     for path, label in _PLACES:
         text = text.replace(path, label)
-    text = text.replace(str(Path.cwd()), ".").replace(str(Path(__file__).resolve().parent), "autograde")
+    # Not Path.cwd(): the learner may have changed it, to "/" for one.
+    text = re.sub(r"/[^\s'\":,)]*/autograde-room-\w+", ".", text)
     return re.sub(r"/(?:home|Users|root|srv|opt|tmp|work)/[^\s'\":,)]*/", "…/", text)
 
 

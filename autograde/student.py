@@ -30,6 +30,10 @@ class StudentError(Exception):
         self.stopped = stopped
 
 
+class _NoLength(StudentError, TypeError):
+    """What has no len(); list() asks for one first, and takes a TypeError alone for "it has none"."""
+
+
 class GraderError(Exception):
     """A hidden test asked for what can't be done: our fault."""
 
@@ -55,6 +59,9 @@ class Observation:
     answers: list[Any] = field(default_factory=list)
     rtol: float = 1e-5
     atol: float = 1e-8
+
+
+_SILENT = ("seed", "forget", "load")  # verbs of ours, whose answers say nothing of the learner
 
 
 class Student:
@@ -101,7 +108,12 @@ class Remote:
         self._ask("assign", name=name, value=value)
 
     def __len__(self) -> int:
-        length = self._ask("length")
+        try:
+            length = self._ask("length")
+        except StudentError as error:
+            if "TypeError" in error.kinds:
+                raise _NoLength(str(error), error.kinds) from None
+            raise
         if type(length) is not int or not 0 <= length < 2**63:
             raise StudentError(f"len({object.__getattribute__(self, '_label')}) is no length")
         return length
@@ -126,11 +138,14 @@ class _Conversation:
     def __init__(self, link: Link) -> None:
         self.link = link
         self.seen = Observation()
+        self.over = False
         self._callables: list[Callable[..., Any]] = []
         self._label = ""
 
     def ask(self, message: dict[str, Any], doing: str) -> Any:
         """The value of an answer; StudentError with the learner's own message where there is none."""
+        if self.over:
+            raise GraderError(f"{doing} is a handle from an earlier test: get it from `student` in each test")
         self._label = doing
         try:
             answer = self.link.request(message, self.export, self.resolve, self.callback, doing)
@@ -144,13 +159,16 @@ class _Conversation:
             self.seen.answers.append(("raised", raised.kinds[0] if raised.kinds else ""))
             raise raised
         value = answer["value"]
-        if message["verb"] not in ("get", "seed", "forget", "load"):
+        # Of a name, only data tells how the learner's code behaves.
+        if message["verb"] not in _SILENT and not (message["verb"] == "get" and isinstance(value, Remote)):
             self.seen.answers.append(("handle", type_name(value)) if isinstance(value, Remote) else value)
         return value
 
     def export(self, value: object) -> wire.Tree:
         """The reference of a handle, or the number by which a callable of ours is called back."""
         if isinstance(value, Remote):
+            if conversation(value) is not self:
+                raise wire.WireError("a handle from an earlier test")
             return object.__getattribute__(value, "_tree")[:2]
         if callable(value):
             self._callables.append(value)
@@ -257,13 +275,27 @@ def _callable(target: object) -> None:
 def _student_error(error: Any, doing: str) -> StudentError:
     """The error that an answer describes; every field may be forged, so every one is checked."""
     fields = error if isinstance(error, dict) else {}
-    kinds = tuple(k for k in fields.get("kinds") or () if isinstance(k, str))[:10]
-    name, message = str(fields.get("type", "error"))[:100], str(fields.get("message", ""))[:2000]
+    kinds = tuple(texts(fields.get("kinds")))[:10]
+    name, message = text(fields.get("type"))[:100], text(fields.get("message"))[:2000]
     if fields.get("unsendable") is True:
         return StudentError(f"{doing} returned what can't be graded: {message}", ())
-    text = f"{doing} raised {name}: {message}" if message else f"{doing} raised {name}"
-    lines = [str(line)[:300] for line in fields.get("lines") or ()][:5]
-    return StudentError("\n".join((text, *(f"  {line}" for line in lines))), kinds or ("Exception",))
+    told = f"{doing} raised {name}: {message}" if message else f"{doing} raised {name}"
+    if name == "NotImplementedError" and not message:
+        return StudentError(f"{doing} is not written yet", kinds)
+    if fields.get("missing") is True:
+        return StudentError(message, kinds)
+    lines = [line[:300] for line in texts(fields.get("lines"))][:5]
+    return StudentError("\n".join((told, *(f"  {line}" for line in lines))), kinds or ("Exception",))
+
+
+def text(value: object) -> str:
+    """What should be text, "" where it is not: str() of what was forged may be huge, or fail."""
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: object) -> list[str]:
+    """What should be a list of texts, without what is none."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 class Live:
@@ -314,9 +346,10 @@ def _through(message: Any, export: wire.Export, resolve: wire.Resolve) -> Any:
 
 @contextmanager
 def globals_kept() -> Iterator[None]:
-    """Restore the global random states, grad mode and default dtype of this process afterwards."""
+    """Restore the random states, grad mode, default dtype and threads of this process afterwards."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    grad, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_num_threads(1)  # as the grader does: small calls, many of them
     try:
         yield
     finally:
@@ -325,3 +358,4 @@ def globals_kept() -> Iterator[None]:
         torch.set_rng_state(states[2])
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)

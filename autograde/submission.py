@@ -89,7 +89,7 @@ def _parse(data: bytes) -> Any:
         raise SubmissionError(
             f"not a notebook: not valid JSON ({error}): open it in JupyterLab and save it again"
         ) from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("nbformat"), int):
+    if not isinstance(raw, dict) or type(raw.get("nbformat")) is not int:
         raise SubmissionError(
             "not a notebook: JSON, but without a notebook's fields: hand in the .ipynb file"
         )
@@ -102,7 +102,9 @@ def _upgrade(raw: dict[str, Any]) -> Any:
             # Missing and duplicate cell ids are put right below; their warnings would be noise.
             warnings.simplefilter("ignore")
             notebook = nbformat.convert(nbformat.from_dict(raw), 4)
-        cells = list(notebook.cells)
+        cells = notebook.cells
+        if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+            raise TypeError("cells are a list of objects")
     except Exception as error:  # noqa: BLE001  nbformat's upgraders raise anything on a malformed notebook
         raise SubmissionError(
             f"not a notebook of a known format (nbformat {raw.get('nbformat')}): {type(error).__name__}: "

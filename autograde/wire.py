@@ -22,12 +22,15 @@ HEADER = struct.Struct("!IQ")
 MAX_HEADER = 4 * 2**20
 MAX_PAYLOAD = 256 * 2**20
 MAX_DEPTH = 64
+MAX_BITS = 13_000  # of an integer: Python writes out no more than 4300 digits
+MAX_COLLISIONS = 1000  # keys of one set or dict with equal hashes
 
 Tree = Any
 Export = Callable[[object], Tree]
 Resolve = Callable[[Tree], object]
 
-_NUMPY = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US]\d{1,5})")
+# No strings of length 0: they claim any number of items without any data.
+_NUMPY = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US][1-9]\d{0,4})")
 _TORCH = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -89,6 +92,8 @@ def _float(_: _Encoder, value: float, __: int) -> Tree:
 
 def _int(_: _Encoder, value: int, __: int) -> Tree:
     plain = int.__index__(value)
+    if int.bit_length(plain) > MAX_BITS:
+        raise WireError(f"an integer of more than {MAX_BITS} bits")
     return plain if abs(plain) < 2**63 else ["i", hex(plain)]
 
 
@@ -123,12 +128,12 @@ _ENCODERS: tuple[tuple[Any, Callable[[_Encoder, Any, int], Tree]], ...] = (
     (torch.Tensor, _tensor),
     (float, _float),
     (int, _int),
-    (str, lambda _, v, __: str.__str__(v).encode("utf-8", "replace").decode("utf-8")),
+    (str, lambda _, v, __: _text(str.__str__(v))),
     (list, lambda e, v, n: ["l", [e.tree(x, n) for x in list.__iter__(v)]]),
     (tuple, lambda e, v, n: ["t", [e.tree(x, n) for x in tuple.__iter__(v)]]),
     (dict, _mapping),
     (set, lambda e, v, n: ["s", [e.tree(x, n) for x in set.__iter__(v)]]),
-    (frozenset, lambda e, v, n: ["s", [e.tree(x, n) for x in frozenset.__iter__(v)]]),
+    (frozenset, lambda e, v, n: ["S", [e.tree(x, n) for x in frozenset.__iter__(v)]]),
     (complex, lambda _, v, __: ["c", repr(complex(v).real), repr(complex(v).imag)]),
     (bytes, lambda e, v, _: ["b", e.buffer(bytes(v))]),
     (bytearray, lambda e, v, _: ["b", e.buffer(bytes(v))]),
@@ -142,11 +147,14 @@ class _Decoder:
     def __init__(self, buffers: list[memoryview], resolve: Resolve) -> None:
         self.buffers = buffers
         self.resolve = resolve
+        self.used = 0
 
     def value(self, tree: Tree, depth: int = 0) -> Any:
         if depth > MAX_DEPTH:
             raise WireError("data nested too deep")
-        if tree is None or isinstance(tree, bool | int | float | str):
+        if isinstance(tree, str):
+            return _text(tree)
+        if tree is None or isinstance(tree, bool | int | float):
             return tree
         tag, *rest = tree
         if tag in ("h", "f"):
@@ -156,11 +164,29 @@ class _Decoder:
     def many(self, trees: list[Tree], depth: int) -> list[Any]:
         return [self.value(tree, depth) for tree in trees]
 
+    def keys(self, trees: list[Tree], depth: int) -> list[Any]:
+        """The members of a set."""
+        keys = self.many(trees, depth)
+        _unlike(keys)
+        return keys
+
+    def mapping(self, pairs: list[Any], depth: int) -> dict[Any, Any]:
+        items = [(self.value(key, depth), self.value(value, depth)) for key, value in pairs]
+        _unlike([key for key, _ in items])
+        return dict(items)
+
+    def buffer(self, index: Any) -> memoryview:
+        """The next buffer. Each is used once, in order, so that copies add up to no more than was sent."""
+        if type(index) is not int or index != self.used:
+            raise WireError("buffers out of order")
+        self.used += 1
+        return self.buffers[index]
+
     def array(self, rest: list[Any]) -> Any:
         name, shape, index = rest
         if not isinstance(name, str) or not _NUMPY.fullmatch(name):
             raise WireError("an unknown dtype")
-        dtype, data = np.dtype(name), self.buffers[index]
+        dtype, data = np.dtype(name), self.buffer(index)
         self._fits(shape, dtype.itemsize, data)
         return (
             np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
@@ -170,7 +196,7 @@ class _Decoder:
 
     def tensor(self, rest: list[Any]) -> torch.Tensor:
         name, shape, index, parameter, grad = rest
-        dtype, data = _TORCH[name], self.buffers[index]
+        dtype, data = _TORCH[name], self.buffer(index)
         self._fits(shape, dtype.itemsize, data)
         tensor = (
             torch.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
@@ -179,7 +205,11 @@ class _Decoder:
         )
         if parameter is True:
             return torch.nn.Parameter(tensor, requires_grad=grad is True)
-        return tensor.requires_grad_() if grad is True and dtype.is_floating_point else tensor
+        return (
+            tensor.requires_grad_()
+            if grad is True and (dtype.is_floating_point or dtype.is_complex)
+            else tensor
+        )
 
     @staticmethod
     def _fits(shape: Any, itemsize: int, data: memoryview) -> None:
@@ -193,16 +223,34 @@ class _Decoder:
 _DECODERS: dict[str, Callable[[_Decoder, list[Any], int], Any]] = {
     "l": lambda d, r, n: d.many(r[0], n),
     "t": lambda d, r, n: tuple(d.many(r[0], n)),
-    "s": lambda d, r, n: set(d.many(r[0], n)),
-    "d": lambda d, r, n: {d.value(k, n): d.value(v, n) for k, v in r[0]},
+    "s": lambda d, r, n: set(d.keys(r[0], n)),
+    "S": lambda d, r, n: frozenset(d.keys(r[0], n)),
+    "d": lambda d, r, n: d.mapping(r[0], n),
     "a": lambda d, r, _: d.array(r),
     "n": lambda d, r, _: d.array(r)[()],
     "T": lambda d, r, _: d.tensor(r),
-    "b": lambda d, r, _: bytes(d.buffers[r[0]]),
+    "b": lambda d, r, _: bytes(d.buffer(r[0])),
     "c": lambda _, r, __: complex(float(r[0]), float(r[1])),
-    "i": lambda _, r, __: int(r[0], 16),
+    "i": lambda _, r, __: _integer(r[0]),
     "r": lambda _, r, __: float(r[0]),
 }
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_BITS // 4 + 4:
+        raise WireError("an integer too large to be written out")
+    return int(digits, 16)
+
+
+def _unlike(keys: list[Any]) -> None:
+    """Refuse keys of which many have one hash: a table of them takes a time that grows with their square."""
+    if len(keys) - len({hash(key) for key in keys}) > MAX_COLLISIONS:
+        raise WireError("a set or dict made to be slow")
+
+
+def _text(value: str) -> str:
+    """The text without lone surrogates, which no file can hold."""
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 # --- frames ---------------------------------------------------------------------------------------------
@@ -237,8 +285,8 @@ def unpack(header: bytes, payload: bytes, resolve: Resolve) -> Any:
         KeyError,
         IndexError,
         OverflowError,
-        RecursionError,
-        RuntimeError,
+        MemoryError,
+        RuntimeError,  # RecursionError is one
     ) as error:
         raise WireError(f"not a frame: {type(error).__name__}") from None
 

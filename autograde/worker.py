@@ -15,7 +15,8 @@ from typing import Any
 
 from autograde.grading import Grader
 from autograde.lock import Limits
-from autograde.question import Question, find
+from autograde.question import Question, QuestionError, find
+from autograde.room import Broken
 from autograde.student import GraderError
 
 
@@ -35,13 +36,13 @@ def main() -> None:
 
 
 def _answer(grader: Grader, root: Path, request: dict[str, Any]) -> dict[str, Any]:
-    question: Question = find(request["slug"], root)
     try:
+        question: Question = find(request["slug"], root)
         if "problem" in request:
             result = grader.refused(question, request["problem"])
         else:
             result = grader.grade(question, base64.b64decode(request["data"]), request["seed"])
-    except GraderError as error:
+    except (GraderError, QuestionError, Broken) as error:
         return {"broken": str(error)}
     return {"result": result.to_json()}
 

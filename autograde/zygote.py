@@ -12,6 +12,8 @@ import os
 import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,21 +34,46 @@ def main(control: int) -> None:
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: their collector does not touch it
     sock = socket.socket(fileno=control)
-    sock.send(b"ready")
+    missing = _rehearsed(reads)
+    sock.send(json.dumps({"missing": missing}).encode())
     while True:
         data, fds, _, _ = socket.recv_fds(sock, 65536, 1)
         if not data:
             return
         request = json.loads(data)
         if "reap" in request:
-            _, status = os.waitpid(request["reap"], 0)
-            sock.send(json.dumps({"status": status}).encode())
+            sock.send(json.dumps({"status": _ended(request["reap"])}).encode())
             continue
         pid = os.fork()
         if pid == 0:
-            _room(shell, sock, fds[0], request, reads)
+            _room(shell, sock, fds[0], request, reads, missing)
         os.close(fds[0])
         sock.send(json.dumps({"pid": pid}).encode())
+
+
+def _rehearsed(reads: Sequence[Path]) -> dict[str, str]:
+    """The layers of the lock that this machine does not give, each with the reason, found in a child."""
+    ours, theirs = os.pipe()
+    with tempfile.TemporaryDirectory(prefix="autograde-room-") as scratch, os.fdopen(ours, "rb") as pipe:
+        pid = os.fork()
+        if pid == 0:
+            layers = lock(Path(scratch), Limits(), reads)
+            os.write(
+                theirs, json.dumps({row.name: row.detail for row in layers if not row.enforced}).encode()
+            )
+            os._exit(0)
+        os.close(theirs)
+        missing: dict[str, str] = json.loads(pipe.read() or b'{"lock": "its rehearsal failed"}')
+        os.waitpid(pid, 0)
+    return missing
+
+
+def _ended(pid: int) -> int:
+    """The status of a child that has ended or is about to."""
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:  # a room of a zygote before this one
+        return 0
 
 
 def _warm() -> Shell:
@@ -86,7 +113,14 @@ def _inert_check() -> None:
     autograde.check = check
 
 
-def _room(shell: Shell, control: socket.socket, fd: int, request: dict[str, Any], reads: Any) -> None:
+def _room(
+    shell: Shell,
+    control: socket.socket,
+    fd: int,
+    request: dict[str, Any],
+    reads: Sequence[Path],
+    missing: dict[str, str],
+) -> None:
     """The child: lock up, then serve. Never returns."""
     try:
         control.close()
@@ -96,9 +130,14 @@ def _room(shell: Shell, control: socket.socket, fd: int, request: dict[str, Any]
         _settle(scratch)
         limits = Limits(**request["limits"])
         try:
-            lock(scratch, limits, reads, without=frozenset(request.get("without", ())))
+            without = frozenset(request["without"])
+            open_layers = {
+                row.name for row in lock(scratch, limits, reads, without=without) if not row.enforced
+            }
         except Exception:  # noqa: BLE001  whatever it is, nothing of the learner's may run unlocked
             os._exit(LOCK_EXIT)
+        if open_layers - without - set(missing):
+            os._exit(LOCK_EXIT)  # it held in the rehearsal: what fails now is no matter of the machine
         with captured(shell, limits.output, lambda: os._exit(OUTPUT_EXIT)):
             _serve(shell, sock)
     except (wire.Closed, wire.WireError):
@@ -123,6 +162,7 @@ def _settle(scratch: Path) -> None:
     os.umask(0o077)
     for name in ("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR", "XDG_CACHE_HOME"):
         os.environ[name] = str(scratch)
+    tempfile.tempdir = None  # what importing the libraries asked for is remembered otherwise
     sys.path.insert(0, str(scratch))
     sys.argv = ["notebook"]
 

@@ -12,7 +12,9 @@ from typing import Any
 from nbconvert.preprocessors.sanitize import SanitizeHTML
 from nbgrader.preprocessors.base import NbGraderPreprocessor
 
+from autograde.gradebook.formula import with_mathml
 from autograde.question import course_root
+from autograde.submission import grade_id, is_locked
 
 TAGS = """
     a abbr b blockquote br caption code col colgroup dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img
@@ -36,13 +38,16 @@ def inert(outputs: Iterable[Any]) -> list[Any]:
 
 
 class CleanFeedback(NbGraderPreprocessor):
-    """Takes the paths of this machine out of what cells printed."""
+    """Takes the paths of this machine out of what cells printed, and shows our formulas without a network."""
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        """Clean every output of an autograded notebook."""
+        """Clean every output of an autograded notebook, convert the formulas of its locked cells."""
         root = Path(self.parent.parent.coursedir.root)
         paths = _paths(root)
         for cell in nb.cells:
+            # A learner's own text is not ours to turn into markup.
+            if cell.cell_type == "markdown" and grade_id(cell) and is_locked(cell):
+                cell.source = with_mathml(cell.source)
             for output in cell.get("outputs", ()):
                 for key, value in output.items():
                     output[key] = _without(value, paths)

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 
 from autograde import mistakes, recognition, submission, wire
-from autograde.checking import examined_here, run_here
+from autograde.checking import examine_here, run_here, silent
 from autograde.grader import Examined, derived
 from autograde.grading import Grader
 from autograde.laws.violation import Violation
 from autograde.mistakes import Change
 from autograde.question import Question
-from autograde.recognition import Behaviour
-from autograde.student import Remote
+from autograde.student import Remote, globals_kept
 from autograde.verdict import Outcome
 
 # What a submission that knows nothing could answer, made from the reference's own answers.
@@ -63,16 +62,15 @@ class Pretending:
 def examine(question: Question, grader: Grader) -> list[Violation]:
     """Everything that running the question shows."""
     seed = derived(0, question.slug)
-    changes, correct = mistakes.mistakes(question), mistakes.variants(question)
-    programs: dict[str, tuple[Change, ...]] = {"the reference": ()}
-    programs |= {f"the variant [{c.name}]": (c,) for c in correct}
-    right = {name: _room(question, grader, seed, change) for name, change in programs.items()}
-    wrong = {c.name: _room(question, grader, seed, (c,)) for c in changes}
+    right: dict[str, tuple[Change, ...]] = {"the reference": ()}
+    right |= {f"the variant [{c.name}]": (c,) for c in mistakes.variants(question)}
+    wrong = {f"[{c.name}]": (c,) for c in mistakes.mistakes(question)}
+    room = {name: _room(question, grader, seed, change) for name, change in (right | wrong).items()}
     return [
-        *_full_marks(question, right),
+        *_full_marks(question, {name: room[name] for name in right}),
         *_nothing_for_nothing(question, grader, seed),
-        *_mistakes(question, right["the reference"], wrong),
-        *_same_here(question, programs, right, changes, wrong),
+        *_mistakes(question, room["the reference"], {name: room[name] for name in wrong}),
+        *_same_here(question, right | wrong, room),
     ]
 
 
@@ -96,8 +94,8 @@ def _full_marks(question: Question, right: Mapping[str, Examined]) -> Iterator[V
 
 def _nothing_for_nothing(question: Question, grader: Grader, seed: int) -> Iterator[Violation]:
     """Law 3."""
-    stub = grader.grade(question, question.release.read_bytes(), seed)
-    said = {"the released stub": stub.verdicts}
+    stub = grader.examined(question, question.release.read_bytes(), seed)
+    said = {"the released stub": tuple(stub.verdicts)}
     for name, pretence in PRETENCES.items():
         said[f"an answer of {name}"] = tuple(_pretended(question, grader, seed, pretence).verdicts)
     for name, verdicts in said.items():
@@ -133,7 +131,7 @@ def _mistakes(question: Question, reference: Examined, wrong: Mapping[str, Exami
         if not behaviour.failed:
             yield Violation(
                 4,
-                f"{question.slug}: [{name}]",
+                f"{question.slug}: {name}",
                 "loses no point",
                 "write the test that it must fail: it is a hole",
             )
@@ -142,7 +140,7 @@ def _mistakes(question: Question, reference: Examined, wrong: Mapping[str, Exami
         if a.failed and recognition.same_behaviour(a, b):
             yield Violation(
                 4,
-                f"{question.slug}: [{first}] and [{second}]",
+                f"{question.slug}: {first} and {second}",
                 "behave alike, so that neither can be named",
                 "merge them, or add an input that tells them apart",
             )
@@ -162,42 +160,41 @@ def _broken(question: Question, name: str, examined: Examined) -> Iterator[Viola
         if verdict.outcome is Outcome.BROKEN:
             yield Violation(
                 4,
-                f"{question.slug}: [{name}]",
+                f"{question.slug}: {name}",
                 f"breaks {verdict.test}: {'; '.join(examined.flags)}",
                 "mend the test",
             )
 
 
 def _same_here(
-    question: Question,
-    programs: Mapping[str, tuple[Change, ...]],
-    right: Mapping[str, Examined],
-    changes: tuple[Change, ...],
-    wrong: Mapping[str, Examined],
+    question: Question, programs: Mapping[str, tuple[Change, ...]], room: Mapping[str, Examined]
 ) -> Iterator[Violation]:
     """Law 8."""
-    known: dict[str, Behaviour] = {name: recognition.behaviour(examined) for name, examined in wrong.items()}
-    there = {name: (programs[name], examined) for name, examined in right.items()}
-    there |= {f"[{c.name}]": ((c,), wrong[c.name]) for c in changes}
-    for name, (change, examined) in there.items():
-        here = examined_here(question, run_here(mistakes.solved(question, *change)))
-        for one, other in zip(here.verdicts, examined.verdicts, strict=True):
+    with globals_kept(), silent():
+        spaces = (run_here(mistakes.solved(question, *change)) for change in programs.values())
+        live = dict(zip(programs, examine_here(question, spaces), strict=True))
+    for name in programs:
+        for one, other in zip(live[name].verdicts, room[name].verdicts, strict=True):
             if one.outcome is not other.outcome:
-                yield Violation(
-                    8,
-                    f"{question.slug}: {name}",
+                yield _differs(
+                    question,
+                    name,
                     f"{one.test} says {one.outcome} in check() and {other.outcome} in the room",
-                    "find what differs: global state, printed output, files, threads",
                 )
-        room_names = sorted(r.mistake for r in recognition.recognise(examined, known, changes))
-        here_names = sorted(r.mistake for r in here.recognised)
-        if here_names != room_names:
-            yield Violation(
-                8,
-                f"{question.slug}: {name}",
-                f"is recognised as {here_names} in check() and {room_names} in the room",
-                "find what differs: global state, printed output, files, threads",
-            )
+        here, there = _named(question, live, name), _named(question, room, name)
+        if here != there:
+            yield _differs(question, name, f"is recognised as {here} in check() and {there} in the room")
+
+
+def _differs(question: Question, name: str, what: str) -> Violation:
+    do = "find what differs: global state, printed output, files, threads"
+    return Violation(8, f"{question.slug}: {name}", what, do)
+
+
+def _named(question: Question, examined: Mapping[str, Examined], name: str) -> list[str]:
+    changes = mistakes.mistakes(question)
+    known = {change.name: recognition.behaviour(examined[f"[{change.name}]"]) for change in changes}
+    return [r.mistake for r in recognition.recognise(examined[name], known, changes)]
 
 
 def _zeros(value: Any) -> Any:

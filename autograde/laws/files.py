@@ -37,7 +37,7 @@ def names(root: Path) -> Iterator[Violation]:
             if not path.is_file():
                 yield Violation(1, str(path.relative_to(root)), "is missing", _how_to_make(path, question))
     expected = {path for question in rows for path in (*_required(question), question.apparatus)}
-    yield from _unexpected(root, expected, {question.folder / "data" for question in rows})
+    yield from _unexpected(root, expected, {question.data for question in rows})
 
 
 def freshness(root: Path, chosen: Sequence[Question]) -> Iterator[Violation]:

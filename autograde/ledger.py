@@ -1,0 +1,57 @@
+"""What nbgrader was last told of each student, so that only what has changed since is recorded again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+FILE = Path(".autograde") / "recorded.json"
+
+
+class Ledger:
+    """One entry a student and topic: which results were recorded, and when nbgrader wrote its tree.
+
+    A damaged file is passed over: everybody is then recorded once more.
+
+    Args:
+        working: the folder of the gradebook.
+    """
+
+    def __init__(self, working: Path) -> None:
+        self.working = working
+        self._told: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            told = json.loads((working / FILE).read_text(encoding="utf-8"))
+            self._told = told if isinstance(told, dict) else {}
+
+    def holds(self, student: str, topic: str, keys: Iterable[str]) -> bool:
+        """Whether these results, and no others since, were recorded.
+
+        Args:
+            student: whose.
+            topic: nbgrader's assignment.
+            keys: what each result depends on, in the order of the questions.
+        """
+        return self._told.get(f"{student}/{topic}") == self._entry(student, topic, keys)
+
+    def enter(self, student: str, topic: str, keys: Iterable[str]) -> None:
+        """Note that these results were recorded just now."""
+        self._told[f"{student}/{topic}"] = self._entry(student, topic, keys)
+
+    def save(self) -> None:
+        """Write the file, whole or not at all."""
+        path = self.working / FILE
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = path.with_suffix(f".{os.getpid()}")
+        new.write_text(json.dumps(self._told, indent=0), encoding="utf-8")
+        new.replace(path)
+
+    def _entry(self, student: str, topic: str, keys: Iterable[str]) -> str:
+        # The time of the folder: nbgrader, run by hand in between, makes it anew.
+        folder = self.working / "autograded" / student / topic
+        made = folder.stat().st_mtime_ns if folder.is_dir() else 0
+        return f"{made}-{hashlib.sha256('/'.join(keys).encode()).hexdigest()}"

@@ -1,0 +1,465 @@
+"""What a submission earns: tricks earn nothing, accidents cost what they must, mistakes are named."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+import pytest
+from conftest import CHECKOUT, SEED
+
+from autograde import mistakes
+from autograde.grading import Grader
+from autograde.mistakes import Change
+from autograde.question import Question
+from autograde.verdict import Outcome, Result
+
+WithCell = Callable[[str, str], bytes]
+Grade = Callable[[str], Result]
+
+RIGHT = """
+def softmax(x, axis=-1, temperature=1.0):
+    if temperature <= 0:
+        raise ValueError("temperature must be positive")
+    z = x / temperature
+    z = z - z.max(axis=axis, keepdims=True)
+    e = np.exp(z)
+    return e / e.sum(axis=axis, keepdims=True)
+"""
+WRONG = """
+def softmax(x, axis=-1, temperature=1.0):
+    return np.zeros_like(x)
+"""
+STUB = "def softmax(x, axis=-1, temperature=1.0):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
+
+
+@pytest.fixture
+def grade(grader: Grader, question: Question, with_cell: WithCell) -> Grade:
+    """Grades the reference solution with this in place of the cell `softmax`."""
+    return lambda source: grader.grade(question, with_cell("softmax", source), SEED)
+
+
+def outcomes(result: Result) -> dict[str, Outcome]:
+    """What each test said."""
+    return {verdict.test: verdict.outcome for verdict in result.verdicts}
+
+
+def of_task(result: Result, task: str) -> float:
+    """The points of one task."""
+    return sum(verdict.earned for verdict in result.verdicts if verdict.task == task)
+
+
+def starting(prefix: str, source: str = RIGHT) -> str:
+    """A softmax that runs this first in every call."""
+    return source.replace("temperature=1.0):\n", f"temperature=1.0):\n    {prefix}\n", 1)
+
+
+def extended(data: bytes, *sources: str) -> bytes:
+    """The notebook with code cells of the learner's own put in front."""
+    notebook = json.loads(data)
+    notebook["cells"][:0] = [
+        {
+            "cell_type": "code",
+            "id": f"own{n}",
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+            "source": source,
+        }
+        for n, source in enumerate(sources)
+    ]
+    return json.dumps(notebook).encode()
+
+
+# --- honest work -------------------------------------------------------------------------------------------
+
+
+def test_reference(grader, question):
+    """The reference solution earns every point, and nothing is said against it."""
+    result = grader.grade(question, mistakes.solved_bytes(question), SEED)
+    assert (result.score, result.max_score, result.passed) == (10, 10, True)
+    assert (result.recognised, result.stops, result.notes, result.signature) == ((), (), (), "")
+
+
+def test_release(grader, question):
+    """The notebook as released earns nothing, and says that nothing is written yet."""
+    result = grader.grade(question, question.release.read_bytes(), SEED)
+    assert result.score == 0
+    assert {verdict.message for verdict in result.verdicts if verdict.task == "softmax"} >= {
+        "softmax is not written yet"
+    }
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%%time\nx = 1",
+        "%matplotlib inline\n!ls",
+        "import asyncio\nawait asyncio.sleep(0)",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()",
+        "import warnings, sys\nwarnings.warn('careful')\nprint('noise', file=sys.stderr)\nnp.log(np.zeros(1))",
+        "this is not Python",
+        "1 / 0",
+        "x = softmax",
+        "input('your name? ')",
+        "from IPython.display import HTML, display\ndisplay(HTML('<b>bold</b>'))",
+        "import os\nos.chdir('/')",
+    ],
+)
+def test_cells_of_their_own(grader, question, cell):
+    """Magics, top-level await, figures, warnings, and cells that raise cost no point."""
+    result = grader.grade(question, extended(mistakes.solved_bytes(question), cell), SEED)
+    assert (result.score, result.passed) == (10, True)
+
+
+def test_noise_in_a_function(grade):
+    """What a function prints and warns of while it is tested costs nothing."""
+    noisy = "import sys, warnings; print('x'); warnings.warn('y'); print('z', file=sys.stderr)"
+    assert grade(starting(noisy)).score == 10
+
+
+def test_outputs(grader, question):
+    """Printed text, errors, results and figures of the learner's cells arrive as outputs of those cells."""
+    cells = ["print('hello')\n1 / 0", "6 * 7", "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"]
+    result = grader.grade(question, extended(mistakes.solved_bytes(question), *cells), SEED)
+    shown = {output.index: output.outputs for output in result.outputs}
+    assert shown[0][0] == {"output_type": "stream", "name": "stdout", "text": "hello\n"}
+    assert (shown[0][1]["output_type"], shown[0][1]["ename"]) == ("error", "ZeroDivisionError")
+    assert shown[1][0]["data"]["text/plain"] == "42"
+    assert "image/png" in shown[2][0]["data"]
+
+
+def test_outputs_name_no_folder(grader, question):
+    """Outputs and messages name no folder of this machine."""
+    cells = [
+        "import torch, sys, os\nprint(torch.__file__, os.getcwd(), sys.executable, sys.path, os.environ['HOME'])",
+        "torch.nn.Linear(2, 3)(torch.ones(5))",
+        "import warnings\nwarnings.warn('careful')\nnp.array([1]).reshape(7)",
+        "os.chdir('/')\nopen('/etc/shadow')",
+        "os.getcwd() + '/x', torch.__file__",
+        "raise ValueError(torch.__file__)",
+    ]
+    result = grader.grade(question, extended(mistakes.solved_bytes(question), *cells), SEED)
+    text = json.dumps(result.to_json())
+    assert [folder for folder in (str(CHECKOUT), sys.prefix, "autograde-room") if folder in text] == []
+    assert "reshape" in text
+    assert "/etc/shadow" in text, "what is no folder of ours stays readable"
+
+
+def test_same_seed(grader, question):
+    """The same seed gives an equal result, whatever is wrong; it survives being written as JSON."""
+    noisy = starting("import numpy; x = x + numpy.random.rand(); print(numpy.random.rand())", WRONG)
+    data = mistakes.solved_bytes(question, Change("noisy", "softmax", (), noisy, ""))
+    first = grader.grade(question, data, SEED)
+    assert grader.grade(question, data, SEED) == first
+    assert Result.from_json(json.loads(json.dumps(first.to_json()))) == first
+    assert first.signature
+
+
+def test_other_seed(grader, question):
+    """Another seed gives the same points to right work."""
+    assert grader.grade(question, mistakes.solved_bytes(question), SEED + 1).score == 10
+
+
+# --- accidents ---------------------------------------------------------------------------------------------
+
+
+def test_points_before_and_after_a_stop(grade):
+    """What was earned before a stop is kept, and the tests after it run in a fresh process."""
+    result = grade(starting("import os; temperature == 1.0 or os._exit(0)"))
+    lost = {test for test, outcome in outcomes(result).items() if outcome is not Outcome.PASSED}
+    assert lost == {"test_temperature", "test_input_unchanged"}
+    assert result.score == 8
+    assert result.stops == ("ended the process in softmax",)
+
+
+def test_budget(grade):
+    """When the time for the notebook is used up, the rest is not reached, and says so."""
+    result = grade(starting("while True: pass"))
+    messages = [verdict.message for verdict in result.verdicts]
+    assert messages[0] == "ran longer than 2 s in softmax"
+    assert messages[-1] == "not reached: the 8 s for the whole notebook were used up"
+    assert result.score == 0
+    assert result.stops[-1].startswith(("ran longer than 2 s", "used up the 8 s"))
+
+
+def test_endless_cell(grade):
+    """A cell that never ends costs its own task alone, and the message says why the name is missing."""
+    result = grade("while True: pass")
+    assert of_task(result, "softmax") == 0
+    assert of_task(result, "bad_normalizers") == 3
+    assert result.stops == ("ran longer than 2 s in the cell 'softmax'",)
+    assert "ran longer than 2 s in the cell 'softmax'" in result.verdicts[0].message
+
+
+@pytest.mark.parametrize(
+    ("prefix", "cause"),
+    [
+        ("import os; os.abort()", "crashed (Aborted) in softmax"),
+        ("import sys; sys.exit(0)", None),
+        ("bytearray(8 * 2**30)", "asked for more than 2 GiB in softmax"),
+        ("open('/etc/passwd')", "tried what is closed while grading (files, network, processes) in softmax"),
+        ("[print('x' * 10**5) for _ in range(99)]", "printed more than 1,000,000 characters in softmax"),
+    ],
+)
+def test_stops(grade, prefix, cause):
+    """Each way to end a process costs the tests that meet it, and has a name."""
+    result = grade(starting(prefix))
+    assert of_task(result, "softmax") == 0
+    assert of_task(result, "bad_normalizers") == 3
+    assert result.stops == ((cause,) if cause else ())
+
+
+def test_killed_while_grading(grader, question):
+    """A warm process that is killed in the middle costs the learner nothing: all of it is run once more."""
+    killed = []
+
+    class Killing(type(grader.zygote)):
+        def open(self):
+            room = super().open()
+            if not killed:
+                killed.append(self._process.pid)
+                os.kill(self._process.pid, signal.SIGKILL)
+            return room
+
+    before = grader.zygote
+    with Killing(grader.limits) as grader.zygote:
+        result = grader.grade(question, mistakes.solved_bytes(question), SEED)
+    grader.zygote = before
+    assert killed
+    assert (result.score, result.stops, result.notes) == (10, (), ())
+
+
+# --- tricks ------------------------------------------------------------------------------------------------
+
+TRICKS = {
+    "comparisons": """
+import numpy.testing, torch, builtins, math
+for module, name in [(np.testing, "assert_allclose"), (np.testing, "assert_array_equal"), (np, "allclose"),
+                     (np, "array_equal"), (np, "isclose"), (torch, "allclose"), (torch, "equal"), (math, "isclose")]:
+    setattr(module, name, lambda *a, **k: True)
+""",
+    "builtins": """
+import builtins
+class Claim: pass
+real_isinstance, real_len, real_abs = isinstance, len, abs
+builtins.isinstance = lambda a, b: real_isinstance(a, b) or type(a) is Claim
+builtins.len = lambda a: 3 if type(a) is Claim else real_len(a)
+builtins.abs = lambda a: 0 if real_isinstance(a, float) else real_abs(a)
+builtins.open = lambda *a, **k: None
+""",
+    "the shell": """
+from IPython import get_ipython
+from IPython.core.interactiveshell import InteractiveShell
+async def run_code(self, *args, **kwargs):
+    return False
+InteractiveShell.run_code = run_code
+InteractiveShell.run_cell = lambda self, *args, **kwargs: None
+""",
+    "the engine": """
+import sys
+for name, module in list(sys.modules.items()):
+    if name.startswith("autograde"):
+        for key, value in list(vars(module).items()):
+            if callable(value) and key.startswith(("described", "rebuilt")):
+                setattr(module, key, lambda *a, **k: {})
+import autograde
+autograde.check = lambda *a, **k: 10
+check = autograde.check
+""",
+    "the wire": """
+import autograde.wire as wire
+real_pack = wire.pack
+def pack(value, export):
+    if "error" in value:
+        value = {"number": value["number"], "value": True}
+    return real_pack(value, export)
+wire.pack = pack
+""",
+    "frames": """
+import sys, gc
+def look():
+    at = sys._getframe()
+    while at:
+        for value in at.f_locals.values():
+            if hasattr(value, "expected"):
+                return value.expected
+        at = at.f_back
+""",
+    "files": f"""
+import glob
+for path in ["{CHECKOUT}/source", "{CHECKOUT}/solutions", "{CHECKOUT}/autograde/questions"]:
+    for found in glob.glob(path + "/**", recursive=True):
+        try:
+            exec(open(found).read())
+        except Exception:
+            pass
+""",
+    "exit handlers": """
+import atexit, threading, sys
+atexit.register(print, "10/10")
+sys.excepthook = lambda *a: None
+threading.excepthook = lambda *a: None
+""",
+}
+
+
+@pytest.mark.parametrize("name", TRICKS)
+def test_tricks(grader, question, name):
+    """A trick earns exactly what the same work earns without it."""
+
+    def graded(*cells: str) -> Result:
+        return grader.grade(question, extended(mistakes.solved_bytes(question, wrong), *cells), SEED)
+
+    wrong = Change("wrong", "softmax", (), WRONG, "")
+    honest, tricked = graded("pass"), graded("import numpy as np\n" + TRICKS[name])
+    assert honest.score == 3
+    assert outcomes(tricked) == outcomes(honest)
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        "'right'",
+        "None",
+        "True",
+        "Always()",
+        "[Always()]",
+        "np.array([Always()])",
+        "np.full_like(x, np.nan, dtype=float)",
+        "np.zeros(x.shape).view(Liar)",
+        "{'score': 10}",
+        "x",
+        "(softmax,)",
+        "10 ** 9000",
+        "np.broadcast_to(1.0, (1 << 20, 1 << 20))",
+        "[[1.0] * 10] * 10000",
+        "'\\ud800'",
+    ],
+)
+def test_returns_that_earn_nothing(grade, returned):
+    """Objects that are equal to everything, and answers of another kind, earn nothing and break nothing."""
+    result = grade(f"""
+class Always:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __array__(self, *a, **k): return np.ones(3)
+    def __getattr__(self, name): return self
+    def __call__(self, *a, **k): return self
+    def __iter__(self): return iter([self])
+    def __len__(self): return 1
+    def __getitem__(self, key): return self
+    def __lt__(self, other): return True
+    __gt__ = __le__ = __ge__ = __bool__ = __lt__
+    __hash__ = object.__hash__
+
+class Liar(np.ndarray):
+    shape = property(lambda self: Always())
+    dtype = property(lambda self: Always())
+    def __eq__(self, other): return Always()
+    def __array__(self, *a, **k): return Always()
+
+def softmax(x, axis=-1, temperature=1.0):
+    return {returned}
+""")
+    assert of_task(result, "softmax") == 0
+    assert Outcome.BROKEN not in outcomes(result).values()
+    assert of_task(result, "bad_normalizers") == 3
+    json.dumps(result.to_json(), ensure_ascii=False).encode("utf-8")
+
+
+def test_metadata_decides_nothing(grader, question):
+    """Points, tags and ids of a submission change nothing: neither what is run nor what it is worth."""
+    notebook = json.loads(mistakes.solved_bytes(question, Change("wrong", "softmax", (), WRONG, "")))
+    for cell in notebook["cells"]:
+        fields = cell["metadata"].setdefault("nbgrader", {})
+        if fields.get("grade_id") == "check":
+            cell["metadata"]["tags"] = ["skip-execution"]
+            cell["source"] = "10"
+            fields["points"] = 1000
+        cell["metadata"].setdefault("tags", []).append("answer")
+        if "points" in fields:
+            cell["outputs"] = [
+                {"output_type": "execute_result", "data": {"text/plain": "10"}, "metadata": {}}
+            ]
+    result = grader.grade(question, json.dumps(notebook).encode(), SEED)
+    assert (result.score, result.max_score) == (3, 10)
+
+
+def test_answer_from_memory(grade):
+    """A function that remembers what it was asked gets inputs it has not seen."""
+    result = grade(
+        "import numpy as np\nseen = {}\n"
+        "def softmax(x, axis=-1, temperature=1.0):\n"
+        "    return seen.setdefault(x.shape, np.full(x.shape, 1 / x.shape[axis]))\n"
+    )
+    assert of_task(result, "softmax") == 0
+
+
+def test_no_notebook(grader, question):
+    """A file that is no notebook earns nothing and says why."""
+    for data in (
+        b"",
+        b"\x00\xff",
+        b"[]",
+        b'{"nbformat": 4}',
+        json.dumps({"nbformat": 4, "cells": 5}).encode(),
+    ):
+        result = grader.grade(question, data, SEED)
+        assert result.score == 0
+        assert result.max_score == 10
+    assert grader.grade(question, b"", SEED).problem.startswith("the file is empty")
+
+
+# --- mistakes ----------------------------------------------------------------------------------------------
+
+
+def test_every_mistake_is_named(grader, question):
+    """Each mistake of the question is recognised by its name, in its own task, and loses a point."""
+    for change in mistakes.mistakes(question):
+        result = grader.grade(question, mistakes.solved_bytes(question, change), SEED)
+        assert [(r.mistake, r.task) for r in result.recognised] == [(change.name, change.cell)]
+        assert result.score < 10, change.name
+
+
+def test_mistake_beside_a_stub(grader, question):
+    """In a half-done notebook the mistake of the task that was done is recognised, and nothing of the other."""
+    [chosen] = [m for m in mistakes.mistakes(question) if m.name == "scale_flat"]
+    stub = Change("stub", "softmax", (), STUB, "")
+    result = grader.grade(question, mistakes.solved_bytes(question, stub, chosen), SEED)
+    assert [(r.mistake, r.task) for r in result.recognised] == [("scale_flat", "bad_normalizers")]
+    assert result.score == 2
+
+
+def test_mistake_in_other_words(grade):
+    """A mistake is recognised by what it does: in other words it has the same name."""
+    result = grade("""
+import math
+
+def softmax(x, axis=-1, temperature=1.0):
+    if not temperature > 0:
+        raise ValueError
+    weights = math.e ** (x / temperature)
+    return weights / np.sum(weights, axis, keepdims=True)
+""")
+    assert [r.mistake for r in result.recognised] == ["no_max"]
+
+
+def test_unknown_mistake(grade):
+    """What fails like no known mistake is not named, and two that fail alike share a signature."""
+    one, two, other = (
+        grade(WRONG.replace("np.zeros_like(x)", text)) for text in ("x * 0 + 5", "0 * x + 5", "x + 7")
+    )
+    assert one.recognised == ()
+    assert one.signature == two.signature != other.signature
+
+
+def test_seed_is_not_in_the_result(grader, question):
+    """Nothing that a learner gets to see holds the seed or an expected value's text."""
+    result = grader.grade(
+        question, mistakes.solved_bytes(question, Change("wrong", "softmax", (), WRONG, "")), SEED
+    )
+    assert str(SEED) not in json.dumps(result.to_json())

@@ -1,0 +1,380 @@
+"""What a learner's process can do, what it can't, and what is left when it has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import pytest
+from conftest import CHECKOUT, SEED
+
+from autograde.grading import Grader, RoomSitting
+from autograde.question import Question
+from autograde.room import Broken
+from autograde.student import Student, StudentError
+from autograde.submission import Cell
+
+Sit = Callable[..., tuple[RoomSitting, Student]]
+
+
+@pytest.fixture
+def sit(grader: Grader) -> Iterator[Sit]:
+    """Opens a room with these cells run."""
+    opened: list[RoomSitting] = []
+
+    def sit(*sources: str) -> tuple[RoomSitting, Student]:
+        cells = tuple(Cell(n, f"c{n}", "learner", source) for n, source in enumerate(sources))
+        sitting = RoomSitting(grader.zygote, cells, grader.limits)
+        opened.append(sitting)
+        sitting.begin(1)
+        return sitting, Student(sitting)
+
+    yield sit
+    for sitting in opened:
+        sitting.close()
+
+
+STOPS = {
+    "endless loop": ("while True: pass", "ran longer than 2 s in {}"),
+    "sleep": ("import time; time.sleep(60)", "ran longer than 2 s in {}"),
+    "deaf to signals": (
+        "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15, 24)]\nwhile True: pass",
+        "ran longer than 2 s in {}",
+    ),
+    "exit": ("import os; os._exit(0)", "ended the process in {}"),
+    "segmentation fault": ("import ctypes; ctypes.string_at(0)", "crashed (Segmentation fault) in {}"),
+    "abort": ("import os; os.abort()", "crashed (Aborted) in {}"),
+    "print": ("while True: print('x' * 1000)", "printed more than 1,000,000 characters in {}"),
+    "small prints": ("while True: print('x' * 99, end='')", "printed more than 1,000,000 characters in {}"),
+    "standard error": (
+        "import sys\nwhile True: sys.stderr.write('x' * 9999)",
+        "printed more than 1,000,000 characters in {}",
+    ),
+    "large files": (
+        "n = 0\nwhile True:\n    open(f'f{n % 50}', 'wb').write(bytes(2**20)); n += 1",
+        "wrote more than 8 MiB of files in {}",
+    ),
+    "many files": (
+        "n = 0\nwhile True:\n    open(f'f{n % 5000}', 'w').close(); n += 1",
+        "wrote more than 8 MiB of files in {}",
+    ),
+}
+
+SOCKET = """
+import gc, json, socket, struct
+
+def own_socket():
+    sockets = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() >= 0]
+    return sockets[0]
+
+def frame(value):
+    header = json.dumps([value, []]).encode()
+    return struct.pack("!IQ", len(header), 0) + header
+
+def answer(number, value=42):
+    return frame(["d", [["number", number], ["value", value]]])
+
+def call_number():
+    import sys
+    at = sys._getframe()
+    while at:
+        if "number" in at.f_locals and "request" in at.f_locals:
+            return at.f_locals["number"]
+        at = at.f_back
+"""
+CLOSED = "tried what is closed while grading (files, network, processes) in f"
+FORGERIES = {
+    "wrong number": ("answer(10**6)", "sent an answer out of order"),
+    "no number": ("frame(['d', [['value', 42]]])", "sent an answer out of order"),
+    "no answer": ("frame(42)", "sent an answer that is no data"),
+    "garbage": ("b'garbage ' * 9", "sent an answer that is no data (a frame larger than allowed)"),
+    "giant claim": (
+        "struct.pack('!IQ', 100, 2**60)",
+        "sent an answer that is no data (a frame larger than allowed)",
+    ),
+    "zeros": ("bytes(12)", "sent an answer that is no data"),
+    "forged call": (
+        "frame(['d', [['callback', 0], ['args', ['l', []]], ['kwargs', ['d', []]]]])",
+        "sent an answer that is no data (a call of what was not given)",
+    ),
+    "forged handle": ("answer(call_number(), ['h', 'x', 1, 2, 3])", "sent an answer that is no data"),
+}
+
+
+def function(name: str, body: str) -> str:
+    """A cell that defines a function with this body."""
+    lines = body.replace("\n", "\n    ")
+    return f"def {name}(x=None):\n    {lines}\n"
+
+
+def cause(call: Callable[[], Any]) -> str:
+    """The message with which a call ends."""
+    with pytest.raises(StudentError) as caught:
+        call()
+    return str(caught.value)
+
+
+# --- stops -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_stop_in_a_function(sit, name):
+    """A call that ends the process, or does not end, has a named cause, and the next test finds a fresh process."""
+    body, expected = STOPS[name]
+    sitting, student = sit(
+        function("f", body), "count = []\ndef g():\n    count.append(1)\n    return len(count)"
+    )
+    assert student.g() == 1
+    said = cause(student.f)
+    assert said == expected.format("f")
+    assert sitting.stops == [said]
+    assert "had stopped before g" in cause(lambda: student.g)
+    sitting.begin(2)
+    assert Student(sitting).g() == 1
+
+
+@pytest.mark.parametrize("name", ["endless loop", "exit", "segmentation fault", "print"])
+def test_stop_in_a_cell(sit, name):
+    """A cell that ends the process is left out the second time, and the cells after it run."""
+    body, expected = STOPS[name]
+    sitting, student = sit("before = 1", body, "after = 2")
+    assert sitting.stops == [expected.format("the cell 'c1'")]
+    assert (student.before, student.after) == (1, 2)
+    assert sitting.outputs[1][0]["evalue"] == sitting.stops[0]
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_forged_answer(sit, name):
+    """A frame that the learner's code writes to the grader's socket ends the process, with a named cause."""
+    forgery, expected = FORGERIES[name]
+    body = f"own_socket().sendall({forgery}); import time; time.sleep(0.2)"
+    sitting, student = sit(SOCKET + function("f", body), "def g(): return 5")
+    said = cause(lambda: (student.f(), student.g()))
+    assert said.startswith(expected)
+    sitting.begin(2)
+    assert Student(sitting).g() == 5
+
+
+def test_answers_ahead_of_time(sit):
+    """Answers sent ahead are no more than the learner's own answers: values, and then the end."""
+    ahead = "[own_socket().sendall(answer(call_number() + k)) for k in range(4)]; return 1"
+    sitting, student = sit(SOCKET + function("f", ahead) + "a = 5\n")
+    assert student.f() == 42
+    said = cause(lambda: [student.a for _ in range(9)])
+    assert said == "sent an answer out of order in a"
+    assert sitting.stops == [said]
+
+
+def test_flood(sit):
+    """A process that floods its socket is ended when its time is up, or before."""
+    _, student = sit(SOCKET + function("f", "while True: own_socket().sendall(bytes(2**20))"))
+    assert "sent an answer that is no data" in cause(student.f)
+
+
+def test_slow_answer(sit):
+    """An answer that drips in byte by byte is cut off by the clock."""
+    drip = "s = own_socket(); s.sendall(struct.pack('!IQ', 1000, 0))\nimport time\n"
+    drip += "while True: s.send(b' '); time.sleep(0.01)"
+    _, student = sit(SOCKET + function("f", drip))
+    assert cause(student.f) == "ran longer than 2 s in f"
+
+
+def test_socket_closed(sit):
+    """A process that closes its socket is ended."""
+    sitting, student = sit(SOCKET + function("f", "import os; os.close(200); return 1"), "a = 1")
+    assert "f" in cause(student.f)
+    sitting.begin(2)
+    assert Student(sitting).a == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("import numpy; numpy.ones(2**30)", "asked for more than 2 GiB in f"),
+        ("import torch; torch.ones(2**31)", "asked for more than 2 GiB in f"),
+        ("import mmap; mmap.mmap(-1, 2**20)", CLOSED),
+        ("import os; os.fork()", CLOSED),
+        ("open('/etc/passwd')", CLOSED),
+        ("import socket; socket.socket()", CLOSED),
+        ("import subprocess; subprocess.run(['ls'])", CLOSED),
+    ],
+)
+def test_closed_doors(sit, body, expected):
+    """What the lock refuses is an exception in the learner's code, and named like a stop; the process lives on."""
+    sitting, student = sit(function("f", body), "def g(): return 5")
+    cause(student.f)
+    assert sitting.stops == [expected]
+    assert student.g() == 5
+
+
+def test_leaving(sit):
+    """sys.exit in a cell or a function is an exception like others."""
+    sitting, student = sit("import sys\nsys.exit('bye')", function("f", "import sys; sys.exit(1)"), "a = 1")
+    assert "SystemExit" in cause(student.f)
+    assert student.a == 1
+    assert sitting.stops == []
+
+
+def test_thread_that_outlives(sit):
+    """A thread that goes on after its call ends with the process."""
+    spin = "import threading, time\nthreading.Thread(target=lambda: time.sleep(99)).start()\nreturn 1"
+    sitting, student = sit(function("f", spin))
+    assert student.f() == 1
+    pid = sitting._room._pid
+    sitting.close()
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_end_between_tests(sit):
+    """A process that ends by itself between two tests costs the one test that was to begin."""
+    late = "import threading, os\nthreading.Timer(0.05, os._exit, (0,)).start()\nreturn 1"
+    sitting, student = sit(function("f", late))
+    assert student.f() == 1
+    while (
+        Path(f"/proc/{sitting._room._pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        != "Z"
+    ):
+        time.sleep(0.01)
+    assert cause(lambda: sitting.begin(2)) == "ended the process in the notebook"
+    sitting.begin(3)
+    assert Student(sitting).f() == 1
+
+
+def test_callback_in_a_room_that_ends(sit):
+    """A stop that happens while a callable of the test uses the learner's objects is named as what it is."""
+    sitting, student = sit(function("f", "return x(3)") + function("g", "import os; os._exit(0)"))
+    assert cause(lambda: student.f(lambda _: student.g())) == "ended the process in g"
+    assert sitting.stops == ["ended the process in g"]
+
+
+# --- what is in the room -----------------------------------------------------------------------------------
+
+
+def test_graders_are_out_of_reach(sit, question: Question):
+    """The hidden tests, mistakes, sources, solutions and the engine's code can't be read, listed or imported."""
+    paths = [question.tests, question.mistakes, question.source, question.release, question.solution]
+    paths += [CHECKOUT / "autograde" / "grading.py", CHECKOUT / "pyproject.toml", Path(__file__)]
+    assert all(path.is_file() for path in paths)
+    folders = [question.folder, CHECKOUT, CHECKOUT / "source", Path(gettempdir())]
+    grader = f"autograde.questions.{question.topic}.{question.slug}.{question.tests.stem}"
+    look = f"""
+    import os, importlib
+    read = []
+    for path in {[str(p) for p in paths]}:
+        try:
+            read.append(open(path).read())
+        except OSError:
+            pass
+    for path in {[str(p) for p in folders]}:
+        try:
+            read.append(os.listdir(path))
+        except OSError:
+            pass
+    for name in ("{grader}", "autograde.grading", "autograde.comparison", "autograde.checking"):
+        try:
+            read.append(importlib.import_module(name).__name__)
+        except (ImportError, OSError):
+            pass
+    return read
+    """
+    _, student = sit(f"def look():{look}")
+    assert student.look() == []
+
+
+def test_memory_holds_no_test(sit, question: Question):
+    """No object of the learner's process holds a hidden test's text, a path of the course or the seed."""
+    needles = ["Each slice along the axis becomes", "test_every_slice", question.slug, str(SEED)]
+    search = f"""
+    import gc, os, sys
+    needles = [n[::-1] for n in {[n[::-1] for n in needles]}]
+    gc.unfreeze()
+    texts = {{t for o in gc.get_objects() for t in gc.get_referents(o) if isinstance(t, str) and t is not needles}}
+    texts |= {{repr(dict(os.environ)), repr(sys.argv), repr(sys.orig_argv)}}
+    numbers = {{t for o in gc.get_objects() for t in gc.get_referents(o) if type(t) is int}}
+    found = [n for n in needles if any(n in t for t in texts if t not in needles)]
+    return found, len(texts) > 10_000, int(needles[3]) in numbers
+    """
+    _, student = sit(f"def search():{search}")
+    found, searched, seed = student.search()
+    assert searched
+    assert (found, seed) == ([], False)
+
+
+def test_environment(sit):
+    """The environment holds what Python needs and nothing of the grader's own; home and temporary files are inside."""
+    os.environ["AUTOGRADE_TEST_SECRET"] = "secret"
+    try:
+        _, student = sit(
+            "import os, tempfile\nenvironment = dict(os.environ)\n"
+            "with tempfile.NamedTemporaryFile() as file:\n"
+            "    home, folder = os.getcwd(), os.path.dirname(file.name)"
+        )
+    finally:
+        del os.environ["AUTOGRADE_TEST_SECRET"]
+    environment = student.environment
+    assert "secret" not in environment.values()
+    assert not [name for name in environment if "GRADE" in name or "PYTEST" in name]
+    assert environment["HOME"] == environment["TMPDIR"] == student.home == student.folder
+
+
+def test_rooms_are_alone(sit):
+    """What one learner writes or imports is not there for the next."""
+    sit("open('note.txt', 'w').write('x')\nimport numpy\nnumpy.mine = 1")
+    _, student = sit("import os, numpy\nfiles = os.listdir()\nmine = hasattr(numpy, 'mine')")
+    assert (student.files, student.mine) == ([], False)
+
+
+def test_files_of_its_own(sit):
+    """A module that the learner writes can be imported, and files can be read back."""
+    _, student = sit(
+        "open('mine.py', 'w').write('a = 5')", "import mine\na = mine.a\nb = open('mine.py').read()"
+    )
+    assert (student.a, student.b) == (5, "a = 5")
+
+
+# --- what is left ------------------------------------------------------------------------------------------
+
+
+def children(pid: int) -> list[int]:
+    """Processes that this one has started and not yet buried."""
+    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def held(zygote: int) -> tuple[list[int], set[str]]:
+    """Descriptors of ours and of the warm process, and scratch folders."""
+    descriptors = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in ("self", zygote)]
+    return descriptors, {path.name for path in Path(gettempdir()).glob("autograde-room-*")}
+
+
+def test_nothing_is_left(sit, grader):
+    """After rooms that ended in every way no process, folder or descriptor is left."""
+    sit("a = 1")[0].close()
+    zygote = grader.zygote._process.pid
+    before = held(zygote)
+    for ending in ("return 1", "import os; os._exit(0)", "import os; os.abort()", "import os; os.close(200)"):
+        body = f"import os; os.makedirs('a/b/c'); open('a/b/c/d', 'w').close(); {ending}"
+        sitting, student = sit(function("f", body))
+        with contextlib.suppress(StudentError):
+            student.f()
+        sitting.close()
+    assert children(zygote) == []
+    assert held(zygote) == before
+
+
+def test_killed_zygote(sit, grader):
+    """Where the warm process was killed, a room that lived says that it is our fault, and the next has a new one."""
+    sitting, student = sit("a = 1")
+    first = grader.zygote._process.pid
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(Broken):
+        [student.a for _ in iter(int, 1)]  # without end: the room ends with its parent, a moment later
+    sitting.close()
+    _, student = sit("a = 2")
+    assert student.a == 2
+    assert grader.zygote._process.pid != first
