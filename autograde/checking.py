@@ -27,7 +27,7 @@ STOCK = (
     "nbgrader_config.py, see `autograde doctor`."
 )
 
-_known: dict[tuple[Path, float], dict[str, Behaviour]] = {}
+_known: dict[tuple[Path, tuple[int, ...]], dict[str, Behaviour]] = {}
 
 
 class LiveSitting:
@@ -120,7 +120,8 @@ def examine_here(
 
 def known_here(question: Question) -> dict[str, Behaviour]:
     """How the reference ("") and every named mistake behave over live objects; kept until a file changes."""
-    key = (question.folder, question.tests.stat().st_mtime + question.mistakes.stat().st_mtime)
+    files = (question.tests, question.mistakes, question.source)
+    key = (question.folder, tuple(path.stat().st_mtime_ns for path in files))
     if key not in _known:
         changes = mistakes.mistakes(question)
         programs = [mistakes.solved(question), *(mistakes.solved(question, change) for change in changes)]

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from autograde import landlock
 from autograde.probe import Probe, probe
@@ -38,7 +39,7 @@ def examine() -> tuple[Row, ...]:
     Starts one short process. Takes about two seconds, most of them for the import of torch.
     """
     found = probe()
-    return (*_software(), *_lock(found))
+    return (*_software(), _course(Path.cwd()), *_lock(found))
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -50,6 +51,8 @@ def table(rows: Sequence[Row]) -> str:
 def verdict(rows: Sequence[Row]) -> str:
     """One line: whether grading is locked here, and what to do where it is not."""
     missing = [row.name for row in rows if row.holds is False]
+    if missing == ["nbgrader grades with autograde"]:
+        return "The sandbox is whole, and nbgrader in this folder does not use it: see above."
     if not missing:
         return "Grading runs in a locked process on this machine."
     if sys.platform != "linux":
@@ -81,6 +84,20 @@ def _software() -> Iterator[Row]:
     yield Row("CUDA", None, _cuda())
     yield Row("kernel", None, f"{platform.system()} {platform.release()}, {platform.machine()}")
     yield Row("Landlock", None, f"version {landlock.version()}" if landlock.version() else "none")
+
+
+def _course(folder: Path) -> Row:
+    """Whether stock nbgrader commands, run in this folder, grade with us."""
+    name = "nbgrader grades with autograde"
+    if _version("nbgrader") == "not installed":
+        return Row(name, None, "not installed here: pip install 'autograde[instructor]'")
+    from autograde.gradebook import is_configured
+
+    configured = is_configured(folder)
+    if configured is None:
+        return Row(name, None, "no nbgrader_config.py in this folder")
+    advice = "nbgrader_config.py needs: from autograde import configure; configure(c)"
+    return Row(name, configured, "by the nbgrader_config.py in this folder" if configured else advice)
 
 
 def _version(package: str) -> str:

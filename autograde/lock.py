@@ -148,7 +148,7 @@ def _remember_packages(scratch: Path) -> None:
             finder._fill_cache = _keep
     for _ in importlib.metadata.distributions(name="pip"):  # the same for versions and entry points
         break
-    # From Python 3.12 on invalidate_caches() reaches these too.
+    # From Python 3.13 on invalidate_caches() reaches these too.
     finder_of_versions: Any = importlib.metadata.MetadataPathFinder
     finder_of_versions.invalidate_caches = _keep
 

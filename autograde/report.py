@@ -18,6 +18,7 @@ __all__ = ["Row", "as_json", "class_table"]
 _NAME = 24  # columns of a student's name
 _HARDEST = 5
 _NAMED = 3  # students named in "fails like …"
+_SAID = 2  # messages shown of one whose mistake is not known
 
 
 def class_table(rows: Sequence[Row], width: int | None = None) -> str:
@@ -102,19 +103,25 @@ def _strip(result: Result, tests: Sequence[Test]) -> str:
 
 
 def _cause(row: Row, groups: dict[str, list[str]]) -> str:
-    """What a submission looks like: not graded, a known mistake, a stop, or the same as others."""
+    """What a submission looks like: not graded, known mistakes, stops, the same as others, or what it said."""
     result = row.result
     if result.problem:
         return inline(result.problem)
-    if result.recognised:
-        return ", ".join(dict.fromkeys(inline(r.mistake) for r in result.recognised))
-    if result.stops:
-        return "; ".join(dict.fromkeys(inline(stop) for stop in result.stops))
+    named = dict.fromkeys(inline(text) for text in (*(r.mistake for r in result.recognised), *result.stops))
+    if named:
+        return "; ".join(named)
     others = [inline(name) for name in groups.get(result.signature, []) if name != row.student]
     if others:
         more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
         return f"fails like {', '.join(others[:_NAMED])}{more} (unknown)"
-    return "unknown" if any(v.outcome in (Outcome.FAILED, Outcome.ERROR) for v in result.verdicts) else ""
+    lost = any(v.outcome in (Outcome.FAILED, Outcome.ERROR) for v in result.verdicts)
+    return "; ".join(_said(result)[:_SAID]) or ("unknown" if lost else "")
+
+
+def _said(result: Result) -> list[str]:
+    """How the messages of tests that were not passed begin, each once."""
+    lost = [v for v in result.verdicts if v.outcome in (Outcome.FAILED, Outcome.ERROR)]
+    return list(dict.fromkeys(inline(v.message.splitlines()[0]) for v in lost if v.message))
 
 
 def _mistakes(rows: Sequence[Row], width: int) -> list[str]:

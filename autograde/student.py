@@ -139,6 +139,7 @@ class _Conversation:
         self.link = link
         self.seen = Observation()
         self.over = False
+        self._fault: GraderError | None = None
         self._callables: list[Callable[..., Any]] = []
         self._label = ""
 
@@ -149,6 +150,8 @@ class _Conversation:
         self._label = doing
         try:
             answer = self.link.request(message, self.export, self.resolve, self.callback, doing)
+            if self._fault is not None:
+                raise self._fault
         except StudentError as error:
             self.seen.answers.append(("raised", error.kinds[0] if error.kinds else "stopped"))
             raise
@@ -192,7 +195,13 @@ class _Conversation:
         except (KeyError, TypeError, IndexError, ValueError):
             raise wire.WireError("a call of what was not given") from None
         try:
-            return {"returned": function(*args, **kwargs)}
+            returned = function(*args, **kwargs)
+            wire.pack(returned, self.export)
+            return {"returned": returned}
+        except (GraderError, wire.WireError) as error:
+            # Ours, whatever the learner's code makes of it: told when that has come back.
+            self._fault = GraderError(f"a function of the test's own: {error}")
+            return {"raised": {"type": "RuntimeError", "message": "the test's own function failed"}}
         except Exception as error:  # noqa: BLE001  a scripted tool may raise what it likes: it is the learner's to catch
             return {"raised": {"type": type(error).__name__, "message": str(error)}}
 

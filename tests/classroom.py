@@ -13,19 +13,24 @@ from typing import Any
 import tiny_course
 from tiny_course import TOPIC, cell_of, solved, submit
 
-from autograde.release import make_release, make_solutions
+from autograde.gradebook import Course
+from autograde.release import make_release
 
 WRONG = "def double_it(x):\n    return 2 + x"
 HALF = "def double_it(x):\n    return 2 * x if x > 0 else 0"
 HANG = "def double_it(x):\n    while True:\n        pass"
 
 
-def course(root: Path, *, solutions: bool = False) -> Path:
+def course(root: Path) -> Path:
     """The tiny course with its release."""
     tiny_course.build(root)
     make_release(root)
-    if solutions:
-        make_solutions(root)
+    return root
+
+
+def complete(root: Path) -> Path:
+    """The tiny course with its release and its solutions, these not executed: a kernel takes seconds."""
+    Course(course(root)).solve(TOPIC, execute=False)
     return root
 
 
@@ -40,7 +45,9 @@ def everybody(root: Path) -> None:
     submit(root, "fay", add_up=right["add_up"])
     (root / "submitted" / "fay" / TOPIC / "double_it.ipynb").mkdir()
     submit(root, "gus", add_up=right["add_up"])
-    (root / "submitted" / "gus" / TOPIC / "timestamp.txt").write_text("2026-01-02 12:00:00 UTC\n", encoding="utf-8")
+    (root / "submitted" / "gus" / TOPIC / "timestamp.txt").write_text(
+        "2026-01-02 12:00:00 UTC\n", encoding="utf-8"
+    )
     (root / "submitted" / "gus" / "cooking").mkdir()
 
 
@@ -50,7 +57,9 @@ def environment(**extra: str) -> dict[str, str]:
     return {**plain, "JUPYTER_PLATFORM_DIRS": "1", "COLUMNS": "100", **extra}
 
 
-def command(root: Path, *arguments: str, module: str = "autograde", **extra: str) -> subprocess.CompletedProcess[str]:
+def command(
+    root: Path, *arguments: str, module: str = "autograde", **extra: str
+) -> subprocess.CompletedProcess[str]:
     """Run `python -m autograde …` (or another module) in a folder and wait for it."""
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
@@ -72,7 +81,11 @@ def copied(root: Path, to: Path) -> Path:
 def tree(root: Path) -> dict[str, bytes]:
     """Every file in autograded/, with its bytes."""
     folder = root / "autograded"
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def bytes_of(notebook: Any) -> bytes:

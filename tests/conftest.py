@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from autograde import mistakes
 from autograde.grading import Grader
@@ -15,6 +17,19 @@ from autograde.question import Question, find
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SEED = 20261121
+
+# What needs a thing that this machine does not have is not collected, and the run ends by saying so.
+NEEDS = {"browser": ("the browser tests (no Chromium)", shutil.which("chromium") is not None)}
+collect_ignore = [name for name, (_, there) in NEEDS.items() if not there]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not run here."""
+    missing = [what for what, there in NEEDS.values() if not there]
+    if not torch.cuda.is_available():
+        missing.append("the CUDA parts of questions (no GPU)")
+    if missing:
+        terminalreporter.write_line(f"not run here: {', '.join(missing)}")
 
 
 @pytest.fixture(scope="session")

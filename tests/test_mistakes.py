@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from autograde.mistakes import Change, mistakes, solved, solved_bytes, variants
 from autograde.question import Question, QuestionError, find
 from autograde.recognition import behaviour, recognise, same_behaviour, signature
 from autograde.student import Observation
-from autograde.verdict import Outcome, Verdict
+from autograde.verdict import Outcome, Result, Verdict
 
 # --- the files ---
 
@@ -289,7 +289,7 @@ def test_same_behaviour_is_symmetric() -> None:
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def graded(tmp_path_factory: pytest.TempPathFactory, grader: Grader) -> Callable[[str], Result]:
     """A function that grades code for double_it, in the room."""
     root = classroom.course(tmp_path_factory.mktemp("course"))
     question = find("double_it", root)
@@ -298,30 +298,29 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             '[complains]\ncell = "double_it"\nold = "return 2 * x"\nnew = "raise KeyError(x)"\n'
             'says = "You raise a KeyError. Think about what is asked."\n'
         )
-    with Grader() as grader:
 
-        def grade(code: str) -> Any:
-            notebook = released(root, "double_it")
-            cell_of(notebook, "double_it").source = code
-            return grader.grade(question, bytes_of(notebook), 1)
+    def grade(code: str) -> Result:
+        notebook = released(root, "double_it")
+        cell_of(notebook, "double_it").source = code
+        return grader.grade(question, bytes_of(notebook), 1)
 
-        yield grade
+    return grade
 
 
-def test_another_spelling_of_a_mistake_is_recognised(graded: Any) -> None:
+def test_another_spelling_of_a_mistake_is_recognised(graded: Callable[[str], Result]) -> None:
     """Code that looks different and answers alike is told of the mistake."""
     result = graded("def double_it(number):\n    number += 1\n    return number + 1")
     assert [r.mistake for r in result.recognised] == ["adds_two"]
 
 
-def test_another_wrong_answer_is_not_recognised(graded: Any) -> None:
+def test_another_wrong_answer_is_not_recognised(graded: Callable[[str], Result]) -> None:
     """Code that fails the same tests with other answers is told nothing."""
     result = graded("def double_it(x):\n    return x + 3")
     assert result.score == 0
     assert result.recognised == ()
 
 
-def test_errors_are_alike_by_type(graded: Any) -> None:
+def test_errors_are_alike_by_type(graded: Callable[[str], Result]) -> None:
     """An error of the same type with another message is the same mistake; of another type it is not."""
     assert [r.mistake for r in graded("def double_it(x):\n    raise KeyError('no')").recognised] == [
         "complains"
@@ -329,7 +328,7 @@ def test_errors_are_alike_by_type(graded: Any) -> None:
     assert graded("def double_it(x):\n    raise IndexError('no')").recognised == ()
 
 
-def test_equal_failures_group_in_the_room(graded: Any) -> None:
+def test_equal_failures_group_in_the_room(graded: Callable[[str], Result]) -> None:
     """Two programs that fail alike have one signature, a third another, a right one none."""
     first = graded("def double_it(x):\n    return x + 3")
     second = graded("def double_it(y):\n    return 3 + y")

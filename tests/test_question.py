@@ -112,7 +112,7 @@ def test_damaged_syllabus_is_named(root: Path, text: str, says: str) -> None:
 def test_syllabus_that_is_not_utf8_is_named(root: Path) -> None:
     """A syllabus in another encoding is an error with its path."""
     (root / SYLLABUS).write_bytes("[wärm]\n".encode("latin-1"))
-    with pytest.raises(QuestionError, match="syllabus.toml"):
+    with pytest.raises(QuestionError, match=r"syllabus\.toml"):
         questions(root)
 
 

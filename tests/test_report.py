@@ -53,7 +53,7 @@ def line_of(student: str, rows: list[Row] = CLASS) -> str:
         ("ben", ["4/6", "✓✗✓", "fails like anna (unknown)"]),
         ("carla", ["6/6", "✓✓✓"]),
         ("dan", ["2/6", "✓✗✗", "no_max"]),
-        ("eva", ["0/6", "✗✗!", "no_max, no_scale"]),
+        ("eva", ["0/6", "✗✗!", "no_max; no_scale"]),
         ("finn", ["2/6", "✓!!", "ran longer than 10 s in forward"]),
         ("gus", ["–", "···", "not a notebook: line 12"]),
         ("hal", ["2/6", "✓○?"]),
@@ -63,6 +63,14 @@ def line_of(student: str, rows: list[Row] = CLASS) -> str:
 def test_a_student_is_one_line(student: str, cells: list[str]) -> None:
     """Each student has the score, a mark for each test, and what the answers look like."""
     assert re.split(r"\s{2,}", line_of(student)) == [student, *cells]
+
+
+def test_an_unknown_mistake_is_shown_by_what_was_said() -> None:
+    """Where no mistake is recognised, the first line of what the tests said stands in its place, once."""
+    said = "softmax is not written yet\nmore"
+    verdicts = tuple(Verdict(f"test_{i}", "S.", Outcome.ERROR, 1, said) for i in range(3))
+    line = line_of("jo", [Row("jo", Result("softmax", verdicts, signature="z"))])
+    assert line.endswith("!!!    softmax is not written yet")
 
 
 def test_a_large_group_is_counted() -> None:

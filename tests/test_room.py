@@ -346,25 +346,27 @@ def children(pid: int) -> list[int]:
     return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
 
 
-def held(zygote: int) -> tuple[list[int], set[str]]:
-    """Descriptors of ours and of the warm process, and scratch folders."""
-    descriptors = [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in ("self", zygote)]
-    return descriptors, {path.name for path in Path(gettempdir()).glob("autograde-room-*")}
+def descriptors(zygote: int) -> list[int]:
+    """How many are open here and in the warm process."""
+    return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in ("self", zygote)]
 
 
 def test_nothing_is_left(sit, grader):
     """After rooms that ended in every way no process, folder or descriptor is left."""
     sit("a = 1")[0].close()
     zygote = grader.zygote._process.pid
-    before = held(zygote)
+    before = descriptors(zygote)
     for ending in ("return 1", "import os; os._exit(0)", "import os; os.abort()", "import os; os.close(200)"):
         body = f"import os; os.makedirs('a/b/c'); open('a/b/c/d', 'w').close(); {ending}"
-        sitting, student = sit(function("f", body))
+        sitting, student = sit(function("f", body) + "import os\nfolder = os.getcwd()\n")
+        folder = Path(student.folder)
+        assert folder.is_dir()
         with contextlib.suppress(StudentError):
             student.f()
         sitting.close()
+        assert not folder.exists()
     assert children(zygote) == []
-    assert held(zygote) == before
+    assert descriptors(zygote) == before
 
 
 def test_killed_zygote(sit, grader):

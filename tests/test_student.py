@@ -117,6 +117,12 @@ def tolerant(f):
     except ZeroDivisionError as error:
         return f"caught {error}"
 
+def guarded(f, x):
+    try:
+        return f(x)
+    except Exception:
+        return 0
+
 def make_adder(n):
     return lambda k: n + k
 
@@ -390,6 +396,13 @@ def test_callback_of_what_was_not_given(student):
     """Calls go to what the test gave, in nested data too."""
     assert student.apply(lambda f: f, student.make_adder(1))(2) == 3
     assert student.apply(lambda d: sorted(d), {"b": 1, "a": 2}) == ["a", "b"]
+
+
+@pytest.mark.parametrize("caller", ["apply", "guarded"])
+def test_callback_at_fault(student, caller):
+    """A callable of the test that returns what is no data is our fault, also where the learner's code hides it."""
+    with pytest.raises(GraderError, match="the test's own: a slice"):
+        getattr(student, caller)(lambda _: slice(1), 1)
 
 
 def test_what_a_test_can_not_send(student):

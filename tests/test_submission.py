@@ -355,8 +355,8 @@ def read_or_refused(raw: Any, release: dict[str, Any]) -> None:
     before = copy.deepcopy(release)
     try:
         submission = read(json.dumps(raw).encode(), release)
-    except SubmissionError as error:
-        assert str(error)
+    except SubmissionError:
+        pass
     else:
         nbformat.validate(submission.notebook)
         nbformat.writes(submission.notebook).encode("utf-8")

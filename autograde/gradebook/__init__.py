@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from autograde.gradebook.config import configure
 from autograde.gradebook.convert import GradebookError
-from autograde.gradebook.course import Course, Score, record, scores
+from autograde.gradebook.course import Course, Score, is_configured, record, scores
 from autograde.gradebook.grades import earned
 from autograde.gradebook.notebooks import raised
 from autograde.gradebook.results import question_of, results_for, submitted
@@ -19,6 +19,7 @@ __all__ = [
     "Score",
     "configure",
     "earned",
+    "is_configured",
     "question_of",
     "raised",
     "record",

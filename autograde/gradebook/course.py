@@ -17,6 +17,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from autograde.gradebook.config import configure
 from autograde.gradebook.convert import GradebookError, Solve, convert, listening
+from autograde.gradebook.exporter import SubmissionExporter
 from autograde.gradebook.results import SEED
 from autograde.submission import grade_id
 
@@ -191,12 +192,22 @@ def scores(working: Path, topic: str, *, db_url: str = "") -> dict[tuple[str, st
     return Course(working, db_url=db_url).scores(topic)
 
 
+def is_configured(working: Path) -> bool | None:
+    """Whether a folder's own nbgrader_config.py makes stock nbgrader grade with us; None where it has none."""
+    config = _written(working)
+    return None if config is None else config.Autograde.get("exporter_class") is SubmissionExporter
+
+
 def _settings(working: Path) -> Config:
-    config = Config()
-    if (working / CONFIG).is_file():
-        config = PyFileConfigLoader(CONFIG, path=str(working)).load_config()
+    config = _written(working) or Config()
     configure(config)
     return config
+
+
+def _written(working: Path) -> Config | None:
+    if not (working / CONFIG).is_file():
+        return None
+    return PyFileConfigLoader(CONFIG, path=str(working)).load_config()
 
 
 def _known(gradebook: Gradebook, topic: str) -> dict[str, dict[str, tuple[str, float]]]:

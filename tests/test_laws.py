@@ -1,0 +1,488 @@
+"""The laws: a clean course breaks none, and every planted violation is caught by number, place and advice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import classroom
+import pytest
+from classroom import cell_of_json, write_source
+from tiny_course import TOPIC
+
+from autograde.cli import main
+from autograde.grading import Grader
+from autograde.laws import Violation, behaviour, examine_all, files, notebooks, violations
+from autograde.question import SYLLABUS, Question, find, questions
+from autograde.release import make_release
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete course that breaks no law."""
+    return classroom.complete(tmp_path_factory.mktemp("clean") / "course")
+
+
+@pytest.fixture
+def root(clean: Path, tmp_path: Path) -> Path:
+    """A copy of the course to plant something in."""
+    return classroom.copied(clean, tmp_path / "course")
+
+
+@pytest.fixture
+def question(root: Path) -> Question:
+    """A question of that copy."""
+    return find("double_it", root)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that is there in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def change(path: Path, do: Callable[[dict[str, Any]], object]) -> None:
+    """Change a notebook on the disk."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    do(notebook)
+    path.write_text(json.dumps(notebook, indent=1) + "\n", encoding="utf-8")
+
+
+def only(found: Iterable[Violation], law: int) -> Violation:
+    """The one violation there is, and of which law."""
+    (violation,) = found
+    assert violation.law == law, violation
+    return violation
+
+
+def says(violation: Violation, where: str, what: str, do: str) -> bool:
+    """Whether a violation has these words at its place, its finding and its advice."""
+    assert where in violation.where
+    assert what in violation.what
+    assert do in violation.do
+    return True
+
+
+def planted(root: Path, file: str, text: str) -> Question:
+    """The question with this text added to its mistakes, variants or tests."""
+    question = find("double_it", root)
+    with (question.folder / file).open("a", encoding="utf-8") as out:
+        out.write(text)
+    return question
+
+
+# --- a clean course ---
+
+
+def test_clean_course_breaks_no_law(clean: Path, grader: Grader) -> None:
+    """Nothing is found where there is nothing."""
+    assert [found for _, found in violations(clean, questions(clean), grader)] == [[], [], []]
+
+
+def test_command_says_that_every_law_holds(
+    clean: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`autograde laws` ends with 0 and says so, a line for each question."""
+    monkeypatch.chdir(clean)
+    monkeypatch.delenv("AUTOGRADE_COURSE", raising=False)
+    with pytest.raises(SystemExit) as ended:
+        main(["laws"])
+    said = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert said.endswith("every law holds\n")
+    assert "✓ double_it" in said
+
+
+def test_command_names_what_is_broken(root: Path) -> None:
+    """A broken law is said with its number, place and advice, and the exit code is 1."""
+    (root / "source" / TOPIC / "stray.txt").write_text("x", encoding="utf-8")
+    said: list[str] = []
+    assert examine_all(root, ["add_up"], said.append) == 1
+    assert said[-1] == "1 violation"
+    assert "✗ files" in said[0]
+    assert said[1].startswith(f"    law 1  source/{TOPIC}/stray.txt: belongs to no question")
+    assert "or delete the file" in said[1]
+
+
+def test_file_that_can_not_be_read_is_named(root: Path, grader: Grader) -> None:
+    """A question whose own files are damaged is named, and the others are still proven."""
+    find("double_it", root).mistakes.write_text("[torn", encoding="utf-8")
+    found = dict(violations(root, questions(root), grader))
+    assert found["add_up"] == []
+    violation = only(found["double_it"], 0)
+    assert says(violation, "double_it", "mistakes.toml", "mend the file")
+    assert str(violation).lstrip().startswith("error  double_it")
+
+
+# --- law 1: names ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "source/warmup/stray.ipynb",
+        "release/other/double_it.ipynb",
+        "solutions/warmup/notes.md",
+        "autograde/questions/warmup/double_it/helper.py",
+    ],
+)
+def test_law_1_unexpected_file(root: Path, name: str) -> None:
+    """A file that belongs to no question is named."""
+    (root / name).parent.mkdir(exist_ok=True)
+    (root / name).write_text("{}", encoding="utf-8")
+    assert says(only(files.names(root), 1), name, "belongs to no question", "list its slug")
+
+
+def test_law_1_expected_extras(question: Question) -> None:
+    """An apparatus, data files and caches of tools have their place."""
+    question.apparatus.write_text("x = 1\n", encoding="utf-8")
+    for folder in (
+        question.data,
+        question.folder / "__pycache__",
+        question.source.parent / ".ipynb_checkpoints",
+    ):
+        folder.mkdir()
+        (folder / "file").write_text("x", encoding="utf-8")
+    assert list(files.names(question.root)) == []
+
+
+@pytest.mark.parametrize(
+    ("tree", "do"),
+    [("source", "write it"), ("release", "autograde release"), ("solutions", "autograde solutions")],
+)
+def test_law_1_missing_notebook(root: Path, tree: str, do: str) -> None:
+    """A question without its notebook in a tree is named, with the way to make it."""
+    (root / tree / TOPIC / "add_up.ipynb").unlink()
+    assert says(only(files.names(root), 1), f"{tree}/{TOPIC}/add_up.ipynb", "is missing", do)
+
+
+@pytest.mark.parametrize("name", ["test_add_up.py", "mistakes.toml", "variants.toml"])
+def test_law_1_missing_hidden_file(root: Path, name: str) -> None:
+    """A question without one of its hidden files is named."""
+    (find("add_up", root).folder / name).unlink()
+    assert says(only(files.names(root), 1), f"add_up/{name}", "is missing", "out of the syllabus")
+
+
+@pytest.mark.parametrize("slug", ["add-up", "a" * 33, "2nd"])
+def test_law_1_bad_slug(root: Path, slug: str) -> None:
+    """A slug that is no identifier, or too long, is named."""
+    edit(root / SYLLABUS, "questions.add_up]", f"questions.{slug}]")
+    found = [v for v in files.names(root) if "identifier" in v.what]
+    assert says(only(found, 1), f"syllabus.toml: {slug}", "at most 32 characters", "rename it")
+
+
+def test_law_1_slug_listed_twice(root: Path) -> None:
+    """A slug in two topics is named in both."""
+    with (root / SYLLABUS).open("a", encoding="utf-8") as file:
+        file.write(
+            '[other]\ntitle = "O"\n[other.questions.add_up]\ntitle = "A"\ndifficulty = 1\nminutes = 5\n'
+        )
+    found = [v for v in files.names(root) if "more than once" in v.what]
+    assert [v.law for v in found] == [1, 1]
+    assert says(found[0], "syllabus.toml: add_up", "listed more than once", "rename one")
+
+
+# --- laws 2, 3, 4 and 8: behaviour ---
+
+
+def test_law_2_wrong_reference(root: Path, grader: Grader) -> None:
+    """A reference solution that loses a point is named with the test and what it said."""
+    write_source(
+        root / "source" / TOPIC / "add_up.ipynb", "add_up",
+        "def add_up(xs):\n    ### BEGIN SOLUTION\n    return 1 + sum(xs)\n    ### END SOLUTION\n",
+    )  # fmt: skip
+    found = [v for v in behaviour.examine(find("add_up", root), grader) if v.law == 2]
+    violation = only(found, 2)
+    assert says(violation, "add_up: the reference", "does not pass test_sum (failed)", "mend the test if")
+    assert "the sum came out wrong" in violation.what
+
+
+def test_law_2_wrong_variant(root: Path, grader: Grader) -> None:
+    """A variant that loses a point is named."""
+    question = planted(
+        root, "variants.toml", '[slow]\ncell = "double_it"\nold = "2 * x"\nnew = "2 * abs(x)"\n'
+    )
+    violation = only(behaviour.examine(question, grader), 2)
+    assert says(violation, "double_it: the variant [slow]", "does not pass test_negative", "mend the test if")
+
+
+def test_law_3_test_that_checks_no_value(root: Path, grader: Grader) -> None:
+    """A test that any answer passes is named once for each pretence, the stub among them where it can."""
+    question = planted(
+        root, "test_double_it.py",
+        '\n\n@pytest.mark.points(1)\ndef test_loose(student):\n    """answers at all"""\n    student.double_it(2)\n',
+    )  # fmt: skip
+    found = [v for v in behaviour.examine(question, grader) if v.law == 3]
+    assert {v.what for v in found} == {f"is passed by an answer of {name}" for name in behaviour.PRETENCES}
+    assert says(found[0], "double_it: test_loose", "is passed by", "make the test check values too")
+
+
+def test_law_3_stub_that_earns(root: Path, grader: Grader) -> None:
+    """A test that the released stub passes is named."""
+    question = planted(
+        root, "test_double_it.py",
+        '\n\n@pytest.mark.points(1)\ndef test_none(student, raises):\n    """raises"""\n'
+        "    with raises(NotImplementedError):\n        student.double_it(2)\n",
+    )  # fmt: skip
+    found = [v for v in behaviour.examine(question, grader) if v.law == 3]
+    assert says(only(found, 3), "double_it: test_none", "is passed by the released stub", "check values")
+
+
+def test_law_3_test_that_breaks(root: Path, grader: Grader) -> None:
+    """A test that breaks on an answer of another type is named."""
+    edit(
+        find("add_up", root).tests,
+        "    assert student",
+        "    len(str(3 + student.add_up([1])))\n    assert student",
+    )
+    found = [v for v in behaviour.examine(find("add_up", root), grader) if v.law == 3]
+    assert {v.what for v in found} == {
+        f"breaks on an answer of {name}" for name in ("None", "a text", "an empty list", "echo")
+    }
+    assert says(found[0], "add_up: test_sum", "breaks on", "use `close`, or check types first")
+
+
+def test_law_4_mistake_that_costs_nothing(root: Path, grader: Grader) -> None:
+    """A mistake that no test catches is a hole in the tests."""
+    question = planted(
+        root,
+        "mistakes.toml",
+        '[at_zero]\ncell = "double_it"\nold = "2 * x"\nnew = "2 * x if x else 1"\nsays = "a"\n',
+    )
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(violation, "double_it: [at_zero]", "loses no point", "write the test that it must fail")
+
+
+def test_law_4_mistakes_that_behave_alike(root: Path, grader: Grader) -> None:
+    """Two mistakes that can't be told apart are named together."""
+    question = planted(
+        root, "mistakes.toml", '[again]\ncell = "double_it"\nold = "2 * x"\nnew = "x + 2"\nsays = "a"\n'
+    )
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(
+        violation, "double_it: [adds_two] and [again]", "behave alike", "an input that tells them apart"
+    )
+
+
+def test_law_4_test_that_nothing_fails(root: Path, grader: Grader) -> None:
+    """A hidden test that no mistake fails is named."""
+    question = planted(
+        root, "test_double_it.py",
+        '\n\n@pytest.mark.points(1)\ndef test_two(student):\n    """doubles two"""\n'
+        "    assert student.double_it(2) == 4\n",
+    )  # fmt: skip
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(
+        violation, "double_it: test_two", "is failed by no mistake", "add the mistake it is there for"
+    )
+
+
+def test_law_4_mistake_that_breaks_a_test(root: Path, grader: Grader) -> None:
+    """A mistake on which a hidden test breaks, in place of failing, is named."""
+    question = planted(
+        root,
+        "mistakes.toml",
+        '[silent]\ncell = "double_it"\nold = "return 2 * x"\nnew = "pass"\nsays = "a"\n',
+    )
+    edit(question.tests, "    assert student.double_it(4) == 8", "    assert student.double_it(4) + 0 == 8")
+    found = [v for v in behaviour.examine(question, grader) if v.law == 4]
+    violation = only(found, 4)
+    assert says(violation, "double_it: [silent]", "breaks test_small: test_small: TypeError", "mend the test")
+
+
+def test_law_8_program_that_knows_where_it_is(root: Path, grader: Grader) -> None:
+    """A variant that is right in the room and wrong in check() is named, test by test."""
+    code = (
+        f"try:\n    open({str(root / SYLLABUS)!r}).close()\n    here = True\nexcept OSError:\n    here = False\n"
+        "def double_it(x):\n    return 0 if here else 2 * x\n"
+    )
+    question = planted(root, "variants.toml", f'[spy]\ncell = "double_it"\nwhole = """\n{code}"""\n')
+    found = behaviour.examine(question, grader)
+    assert {v.law for v in found} == {8}
+    assert len([v for v in found if "says" in v.what]) == 3
+    assert says(
+        found[0], "double_it: the variant [spy]", "test_small says failed in check() and passed in the room",
+        "find what differs",
+    )  # fmt: skip
+
+
+# --- laws 5 and 6: fresh, closed, summed up ---
+
+
+def test_law_5_stale_release(root: Path) -> None:
+    """A source that was edited since the release was made is named in both trees."""
+    write_source(root / "source" / TOPIC / "add_up.ipynb", "title", "# Other words")
+    found = list(files.freshness(root, questions(root)))
+    assert [v.law for v in found] == [5, 5]
+    assert says(
+        found[0], f"release/{TOPIC}/add_up.ipynb", "is not what source/ gives", "run `autograde release`"
+    )
+    assert says(
+        found[1], f"solutions/{TOPIC}/add_up.ipynb", "is not what source/ gives", "`autograde solutions`"
+    )
+
+
+def test_law_5_source_that_nbgrader_refuses(root: Path) -> None:
+    """A source that gives no release at all is named with nbgrader's reason."""
+    write_source(root / "source" / TOPIC / "add_up.ipynb", "add_up", "### BEGIN SOLUTION\nx = 1")
+    found = list(files.freshness(root, questions(root)))
+    assert found
+    assert all(v.law == 5 for v in found)
+    assert says(found[0], "release", TOPIC, "mend the source notebook")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["assert student.double_it(-3) == marker_of_the_hidden_test", "marker_of_the_hidden_test = -6"],
+)
+def test_law_5_hidden_test_in_the_release(question: Question, line: str) -> None:
+    """A line of a hidden test that a learner could read is named."""
+    edit(
+        question.tests,
+        'marker_of_the_hidden_test, "a negative number came out wrong"',
+        "marker_of_the_hidden_test",
+    )
+    write_source(question.release, "title", f"# Title\n{line}\n")
+    assert says(only(notebooks.secrets(question), 5), "release/warmup/double_it", line, "autograde release")
+
+
+def test_law_5_solution_in_the_release(question: Question) -> None:
+    """A line of the solution that a learner could read is named."""
+    line = "return sum([x, x]) + 0 * 12345"
+    write_source(
+        question.source,
+        "double_it",
+        f"def double_it(x):\n    ### BEGIN SOLUTION\n    {line}\n    ### END SOLUTION\n",
+    )
+    write_source(question.release, "double_it", f"def double_it(x):\n    {line}\n")
+    assert says(only(notebooks.secrets(question), 5), "release/warmup/double_it", line, "autograde release")
+
+
+@pytest.mark.parametrize("marker", ["### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS"])
+def test_law_5_marker_in_the_release(question: Question, marker: str) -> None:
+    """A marker that was left in a release is named."""
+    write_source(question.release, "double_it", f"{marker}\npass\n")
+    found = [v for v in notebooks.secrets(question) if "marker" in v.what]
+    assert says(only(found, 5), "release/warmup/double_it", marker.removeprefix("### "), "close the region")
+
+
+def test_law_5_answer_in_the_release(question: Question) -> None:
+    """An answer cell in a release is named by its id."""
+    answer = {
+        "cell_type": "markdown",
+        "id": "answer-1",
+        "metadata": {"tags": ["answer"]},
+        "source": "It is so.",
+    }
+    change(question.release, lambda notebook: notebook["cells"].append(answer))
+    assert says(
+        only(notebooks.secrets(question), 5), "release/", "the answer cell 'answer-1'", "autograde release"
+    )
+
+
+@pytest.mark.parametrize(
+    ("do", "what"),
+    [
+        (lambda n: n["metadata"]["language_info"].update(version="3.11"), "names the version of Python"),
+        (lambda n: n["cells"][1]["metadata"].update(execution={}), "records timing in cell 'setup'"),
+        (
+            lambda n: n["cells"][1].update(
+                outputs=[{"output_type": "error", "ename": "KeyError", "evalue": "", "traceback": []}]
+            ),
+            "cell 'setup' raised KeyError",
+        ),
+    ],
+)
+def test_law_5_noise_in_the_solution(
+    question: Question, do: Callable[[dict[str, Any]], object], what: str
+) -> None:
+    """A version, a timing or an error in a solution is named."""
+    change(question.solution, do)
+    violation = only(notebooks.secrets(question), 5)
+    assert says(violation, "solutions/warmup/double_it.ipynb", what, "")
+    assert violation.do
+
+
+@pytest.mark.parametrize(("cell", "points"), [("check", 6), ("check_extra", 3)])
+def test_law_6_points_that_do_not_add_up(question: Question, grader: Grader, cell: str, points: int) -> None:
+    """A check cell that is worth something else than its hidden tests is named with both sums."""
+    change(
+        question.source, lambda n: cell_of_json(n, cell)["metadata"]["nbgrader"].update(points=points)
+    )  # fmt: skip
+    violation = only(notebooks.points(question, grader.tests(question)), 6)
+    worth = {"check": 5, "check_extra": 4}[cell]
+    assert says(
+        violation, f"double_it: cell '{cell}'", f"is worth {points}, its hidden tests {worth}", "the sum"
+    )
+
+
+def test_law_6_part_without_a_cell(root: Path, grader: Grader) -> None:
+    """Tests of a part that no cell stands for are named."""
+    question = planted(
+        root, "test_double_it.py",
+        '\n\n@pytest.mark.points(1)\n@pytest.mark.part("cuda")\ndef test_gpu(student):\n    """on a GPU"""\n',
+    )  # fmt: skip
+    violation = only(notebooks.points(question, grader.tests(question)), 6)
+    assert says(violation, "double_it: cell 'check_cuda'", "is worth 0, its hidden tests 1", "`part`")
+
+
+# --- law 7: what learners read ---
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[next](../warmup/triple_it.ipynb)", "links to '../warmup/triple_it.ipynb'"),
+        ("[next](triple_it.ipynb)", "links to 'triple_it.ipynb'"),
+        ("<a href='nowhere.html'>x</a>", "links to 'nowhere.html'"),
+        ("![picture](https://example.org/a.png)", "shows something from the network"),
+        ('<img src="http://example.org/a.png">', "shows something from the network"),
+        ("```python\nx = 1", "leaves a code fence open"),
+        ("costs $5", "leaves a formula open ($)"),
+        ("$$x = 1", "leaves a formula open ($$)"),
+        ("<details>more", "leaves <details> open"),
+        ("<b>bold", "leaves <b> open"),
+    ],
+)
+def test_law_7_text_that_does_not_render(question: Question, text: str, what: str) -> None:
+    """A dead link, open markup or a picture from the network is named with its cell."""
+    write_source(question.source, "title", text)
+    violation = only(notebooks.rendering(question), 7)
+    assert says(violation, "source/warmup/double_it.ipynb, cell 'title'", what, "")
+    assert violation.do
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[next](add_up.ipynb), [again](../warmup/add_up.ipynb), [paper](https://arxiv.org/abs/1)",
+        "It costs \\$5, and `$HOME` is a variable.\n\n```sh\necho $HOME\n```",
+        "$$x = 1$$ and $y$ <details><summary>more</summary>\n\n<b>x</b></details>",
+    ],
+)
+def test_law_7_text_that_renders(question: Question, text: str) -> None:
+    """Links to questions, papers, code with dollars and closed markup are fine."""
+    write_source(question.source, "title", text)
+    assert list(notebooks.rendering(question)) == []
+
+
+@pytest.mark.parametrize(
+    "code", ["import urllib.request", "!pip install einops", "!wget x", "data = 'https://example.org/data'"]
+)
+def test_law_7_code_that_needs_the_network(question: Question, code: str) -> None:
+    """A code cell that fetches something is named."""
+    write_source(question.source, "try_double_it", code)
+    assert says(only(notebooks.rendering(question), 7), "cell 'try'", "needs the network", "make the data")
+
+
+def test_release_made_again_is_fresh(root: Path) -> None:
+    """Following the advice of law 5 cures it."""
+    write_source(root / "source" / TOPIC / "add_up.ipynb", "title", "# Other words")
+    make_release(root)
+    shutil.rmtree(root / "solutions")
+    classroom.Course(root).solve(TOPIC, execute=False)
+    assert list(files.freshness(root, questions(root))) == []
