@@ -435,42 +435,55 @@ def left_behind(processes: list[psutil.Process]) -> list[psutil.Process]:
     return list(psutil.wait_procs(processes, timeout=PATIENCE)[1])
 
 
-def test_killed_worker_is_replaced(empty: Path) -> None:
-    """kill -9 of a worker in the middle of a submission costs nobody anything, and leaves nothing behind."""
-    slow_class(empty, "abc")
-    running = started(empty)
+@pytest.fixture(scope="module")
+def disturbed(course: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A run whose worker was killed in the middle of a submission, then stopped by Ctrl-C, then run again."""
+    root = copied(course, tmp_path_factory.mktemp("disturbed") / "course")
+    slow_class(root, "abcd")
+    running = started(root)
     worker = until(lambda: workers(running), running)[0]
     family = [worker, *worker.children(recursive=True)]
     worker.kill()
-    family += until(lambda: [w for w in workers(running) if w != worker], running)
-    _, said = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 0, said
-    assert {key: value for key, value in points(empty).items() if key[1] == "double_it"} == {
-        (name, "double_it"): 9 for name in "abc"
-    }
-    assert left_behind(family) == []
-    assert list((empty / "tmp").iterdir()) == []
-
-
-def test_interrupted_run_goes_on(empty: Path) -> None:
-    """Ctrl-C keeps what was graded, ends every process, and a second run does the rest."""
-    slow_class(empty, "abcd")
-    running = started(empty)
-    until(lambda: journalled(empty), running)
-    family = psutil.Process(running.pid).children(recursive=True)
+    until(lambda: journalled(root), running)
+    family += psutil.Process(running.pid).children(recursive=True)
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 130
-    assert "stopped: what was graded is kept; run it again to go on" in said
-    assert "Traceback" not in said
-    assert left_behind(family) == []
-    assert list((empty / "tmp").iterdir()) == []
-    kept = len(results(empty))
-    assert kept >= 1
-    rest = grade_class(empty / "submitted", jobs=1)
-    assert rest.fresh < 8
-    assert len(results(empty)) == kept + rest.fresh
-    assert {points(empty)[name, "double_it"] for name in "abcd"} == {9}
+    left = left_behind(family), list((root / "tmp").iterdir())
+    kept = len(results(root))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("AUTOGRADE_SEED", SEED)
+        rest = grade_class(root / "submitted", jobs=1)
+    return SimpleNamespace(root=root, code=running.returncode, said=said, left=left, kept=kept, rest=rest)
+
+
+def test_killed_worker_is_replaced(disturbed: SimpleNamespace) -> None:
+    """After kill -9 of a worker the same run goes on grading, the interrupted submission first."""
+    assert disturbed.kept >= 1
+    assert "not graded" not in disturbed.said
+    assert all(
+        result.score == 9 for result in results(disturbed.root)[: disturbed.kept] if not result.problem
+    )
+
+
+def test_ctrl_c_keeps_what_was_graded(disturbed: SimpleNamespace) -> None:
+    """Ctrl-C on a terminal ends the command with 130 and one sentence."""
+    assert disturbed.code == 130
+    assert "stopped: what was graded is kept; run it again to go on" in disturbed.said
+    assert "Traceback" not in disturbed.said
+
+
+def test_stopped_run_leaves_nothing_behind(disturbed: SimpleNamespace) -> None:
+    """No worker, no room and no temporary folder is left, whatever ended them."""
+    assert disturbed.left == ([], [])
+
+
+def test_stopped_run_goes_on(disturbed: SimpleNamespace) -> None:
+    """The second run grades what the first left over, and nothing else; then everybody has a score."""
+    assert 0 < disturbed.rest.fresh < 8
+    assert not disturbed.rest.troubled
+    assert len(results(disturbed.root)) == disturbed.kept + disturbed.rest.fresh
+    assert {points(disturbed.root)[name, "double_it"] for name in "abcd"} == {9}
 
 
 def test_nothing_to_grade_is_an_error(empty: Path) -> None:

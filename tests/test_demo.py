@@ -17,6 +17,7 @@ LIMITS = Limits(call_s=2.0, budget_s=5.0)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's class, graded with short limits."""
     place = tmp_path_factory.mktemp("demo") / "class"
     assert demo.run(place, LIMITS) == 0
     return place
@@ -32,6 +33,7 @@ def rows(folder: Path) -> dict[str, Row]:
 
 @pytest.fixture(scope="module")
 def recorded(folder: Path) -> dict[str, float]:
+    """Students' scores in nbgrader's own export."""
     with (folder / "grades.csv").open(encoding="utf-8") as file:
         return {row["student_id"]: float(row["raw_score"] or 0) for row in csv.DictReader(file)}
 
