@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from IPython.core.getipython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
 
-from autograde import card, mistakes, recognition, wire
+from autograde import card, mistakes, recognition
 from autograde.grader import Examined, derived, examine
+from autograde.live import Live, globals_kept
 from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
-from autograde.student import Live, globals_kept
 from autograde.submission import grade_id, kind_of
 from autograde.verdict import Recognised, Result
 
@@ -28,33 +28,6 @@ STOCK = (
 )
 
 _known: dict[tuple[Path, tuple[int, ...]], dict[str, Behaviour]] = {}
-
-
-class LiveSitting:
-    """Live objects under examination.
-
-    Args:
-        namespace: the learner's names.
-    """
-
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self.live = Live(namespace)
-
-    def begin(self, seed: int) -> None:
-        """Reset the process's random numbers; the caller restores them."""
-        self.live.endpoint.do_forget()
-        self.live.endpoint.do_seed(seed)
-
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,
-    ) -> dict[str, Any]:
-        """Carry out one request here."""
-        return self.live.request(message, export, resolve, callback, doing)
 
 
 def check(slug: str, *, part: str | None = None, only: str | None = None) -> None:
@@ -114,7 +87,7 @@ def examine_here(
     """What the tests say of each namespace, in one inner run; it prints, and changes global random states."""
     seed = derived(0, question.slug)
     found: list[Examined] = []
-    examine(question, ((LiveSitting(space), seed) for space in namespaces), found.append, only=only)
+    examine(question, ((Live(space), seed) for space in namespaces), found.append, only=only)
     return found
 
 

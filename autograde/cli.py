@@ -26,6 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except KeyboardInterrupt:
         print("\nstopped: what was graded is kept; run it again to go on", file=sys.stderr)
         code = 130
+    except BrokenPipeError:
+        # `autograde … | head`: who reads has seen enough. Python would complain again when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
     except Exception as error:
         if not _is_expected(error):
             raise
@@ -36,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def _is_expected(error: Exception) -> bool:
     """Whether an error's own message says what, where and what to do."""
+    from autograde.errors import GraderError
     from autograde.question import QuestionError
-    from autograde.student import GraderError
 
     names = ("BatchError", "ReleaseError", "GradebookError", "SubmissionError", "Broken", "LawError")
     return isinstance(error, QuestionError | GraderError) or type(error).__name__ in names

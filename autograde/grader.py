@@ -16,8 +16,9 @@ import torch
 from _pytest.runner import runtestprotocol  # what rerun plugins use: one item, set up, run and torn down
 
 from autograde import comparison, student
+from autograde.errors import GraderError, StudentError
 from autograde.question import Question
-from autograde.student import GraderError, Link, Observation, Student, StudentError, conversation
+from autograde.student import Link, Observation, Student, conversation
 from autograde.verdict import Outcome, Verdict
 
 MARKS = (

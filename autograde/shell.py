@@ -18,7 +18,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 
 MAX_TEXT = 100_000  # characters of one output that are kept
-MAX_RICH = 4 * 2**20  # characters of rich outputs (figures) that are kept, over all cells
+MAX_RICH = 3 * 2**20  # characters of rich outputs (figures) that are kept, over all cells
 
 
 class TooMuchOutput(BaseException):

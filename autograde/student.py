@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import operator
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
-import torch
-
 from autograde import wire
-from autograde.endpoint import Endpoint, described, rebuilt
-
-
-class StudentError(Exception):
-    """The learner's code raised, stopped or answered with what is no data; the message is for them.
-
-    Attributes:
-        kinds: names of the builtin types of what was raised, most specific first; () after a stop.
-        stopped: whether the process has ended.
-    """
-
-    def __init__(self, message: str, kinds: tuple[str, ...] = (), *, stopped: bool = False) -> None:
-        super().__init__(message)
-        self.kinds = kinds
-        self.stopped = stopped
-
-
-class _NoLength(StudentError, TypeError):
-    """What has no len(); list() asks for one first, and takes a TypeError alone for "it has none"."""
-
-
-class GraderError(Exception):
-    """A hidden test asked for what can't be done: our fault."""
+from autograde.errors import GraderError, NoLength, StudentError, student_error
 
 
 class Link(Protocol):
@@ -112,7 +86,7 @@ class Remote:
             length = self._ask("length")
         except StudentError as error:
             if "TypeError" in error.kinds:
-                raise _NoLength(str(error), error.kinds) from None
+                raise NoLength(str(error), error.kinds) from None
             raise
         if type(length) is not int or not 0 <= length < 2**63:
             raise StudentError(f"len({object.__getattribute__(self, '_label')}) is no length")
@@ -158,7 +132,7 @@ class _Conversation:
         except wire.WireError as error:
             raise GraderError(f"a test sends what is no data: {error}") from None
         if "error" in answer:
-            raised = _student_error(answer["error"], doing)
+            raised = student_error(answer["error"], doing)
             self.seen.answers.append(("raised", raised.kinds[0] if raised.kinds else ""))
             raise raised
         value = answer["value"]
@@ -279,92 +253,3 @@ def raises(kind: type[BaseException]) -> Iterator[None]:
 def _callable(target: object) -> None:
     if not isinstance(target, Remote):
         raise StudentError(f"expected something to call, found a {type(target).__name__}")
-
-
-def _student_error(error: Any, doing: str) -> StudentError:
-    """The error that an answer describes; every field may be forged, so every one is checked."""
-    fields = error if isinstance(error, dict) else {}
-    kinds = tuple(texts(fields.get("kinds")))[:10]
-    name, message = text(fields.get("type"))[:100], text(fields.get("message"))[:2000]
-    if fields.get("unsendable") is True:
-        return StudentError(f"{doing} returned what can't be graded: {message}", ())
-    told = f"{doing} raised {name}: {message}" if message else f"{doing} raised {name}"
-    if name == "NotImplementedError" and not message:
-        return StudentError(f"{doing} is not written yet", kinds)
-    if fields.get("missing") is True:
-        return StudentError(message, kinds)
-    lines = [line[:300] for line in texts(fields.get("lines"))][:5]
-    return StudentError("\n".join((told, *(f"  {line}" for line in lines))), kinds or ("Exception",))
-
-
-def text(value: object) -> str:
-    """What should be text, "" where it is not: str() of what was forged may be huge, or fail."""
-    return value if isinstance(value, str) else ""
-
-
-def texts(value: object) -> list[str]:
-    """What should be a list of texts, without what is none."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
-class Live:
-    """A link to live objects in this process: the same frames, no process between.
-
-    Args:
-        namespace: the learner's names.
-    """
-
-    def __init__(self, namespace: dict[str, Any]) -> None:
-        self._call: tuple[wire.Export, wire.Resolve, Callable[[dict[str, Any]], dict[str, Any]]] | None = None
-        self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
-
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,  # noqa: ARG002  what a room names in a cause
-    ) -> dict[str, Any]:
-        """Carry out one request here; KeyboardInterrupt passes through."""
-        self._call = (export, resolve, callback)
-        answer = self.endpoint.answer(_through(message, export, self.endpoint.resolve))
-        try:
-            return dict(_through(answer, self.endpoint.export, resolve))
-        except KeyboardInterrupt:
-            raise
-        except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
-            return {"error": described(error)}
-
-    def _callback(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        assert self._call is not None
-        export, resolve, callback = self._call
-        call = _through({"callback": number, "args": args, "kwargs": kwargs}, self.endpoint.export, resolve)
-        answer = _through(callback(call), export, self.endpoint.resolve)
-        if "raised" in answer:
-            raise rebuilt(answer["raised"])
-        return answer["returned"]
-
-
-def _through(message: Any, export: wire.Export, resolve: wire.Resolve) -> Any:
-    frame = wire.pack(message, export)
-    head, _ = wire.HEADER.unpack_from(frame)
-    start = wire.HEADER.size
-    return wire.unpack(frame[start : start + head], frame[start + head :], resolve)
-
-
-@contextmanager
-def globals_kept() -> Iterator[None]:
-    """Restore the random states, grad mode, default dtype and threads of this process afterwards."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    grad, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
-    torch.set_num_threads(1)  # as the grader does: small calls, many of them
-    try:
-        yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)

@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from autograde.errors import GraderError
 from autograde.grading import Grader
 from autograde.lock import Limits
 from autograde.question import Question, QuestionError, find
 from autograde.room import Broken
-from autograde.student import GraderError
 
 
 def main() -> None:

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from conftest import CHECKOUT, SEED
 
-from autograde.grading import Grader, RoomSitting
+from autograde.errors import StudentError
+from autograde.grading import Grader
 from autograde.question import Question
 from autograde.room import Broken
-from autograde.student import Student, StudentError
+from autograde.sitting import RoomSitting
+from autograde.student import Student
 from autograde.submission import Cell
 
 Sit = Callable[..., tuple[RoomSitting, Student]]

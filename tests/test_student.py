@@ -12,20 +12,19 @@ import numpy as np
 import pytest
 import torch
 
-from autograde.checking import LiveSitting
+from autograde.errors import GraderError, StudentError
 from autograde.grader import Sitting, examine
-from autograde.grading import Grader, RoomSitting
+from autograde.grading import Grader
+from autograde.live import Live, globals_kept
 from autograde.question import Question
+from autograde.sitting import RoomSitting
 from autograde.student import (
-    GraderError,
     Remote,
     Student,
-    StudentError,
     backward,
     base_names,
     carried,
     conversation,
-    globals_kept,
     raises,
     type_name,
 )
@@ -159,11 +158,11 @@ class Always:
 
 
 @pytest.fixture(scope="module")
-def live() -> LiveSitting:
+def live() -> Live:
     """A sitting over live objects."""
     space: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(CODE, "<cell all>", "exec"), space)
-    return LiveSitting(space)
+    return Live(space)
 
 
 @pytest.fixture(scope="module")

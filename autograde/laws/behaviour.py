@@ -15,9 +15,10 @@ from autograde.checking import examine_here, run_here, silent
 from autograde.grader import Examined, derived
 from autograde.grading import Grader
 from autograde.laws.violation import Violation
+from autograde.live import globals_kept
 from autograde.mistakes import Change
 from autograde.question import Question
-from autograde.student import Remote, globals_kept
+from autograde.student import Remote
 from autograde.verdict import Outcome
 
 # What a submission that knows nothing could answer, made from the reference's own answers.
