@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lab bench clean
+.PHONY: help setup demo lab bench test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,7 +30,8 @@ test: setup ## everything that CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=300 solutions
 	$(BIN)/python -m pytest
 
 clean: ## remove .venv and what the demo made
-	rm -rf $(VENV) demo lab .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo bench.json .mypy_cache .pytest_cache .ruff_cache

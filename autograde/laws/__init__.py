@@ -27,10 +27,11 @@ def violations(
     """
     yield "", [*files.names(root), *files.freshness(root, chosen)]
     for question in chosen:
-        yield question.slug, _of(question, grader)
+        yield question.slug, of_question(question, grader)
 
 
-def _of(question: Question, grader: Grader) -> list[Violation]:
+def of_question(question: Question, grader: Grader) -> list[Violation]:
+    """What one question breaks, its files read and its programs run."""
     try:
         found = [*notebooks.secrets(question), *notebooks.rendering(question)]
         tests = grader.tests(question)
