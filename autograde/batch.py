@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-
 from autograde.crew import Task, work
-from autograde.gradebook import Course, record, submitted
+from autograde.gradebook import submitted
 from autograde.journal import FILE, Journal, key
-from autograde.ledger import Ledger
 from autograde.lock import Limits
+from autograde.progress import progress
 from autograde.question import Question, require_root, syllabus
-from autograde.release import register
+from autograde.recorder import Recorder
 from autograde.report import Row
 from autograde.seed import course_seed
 from autograde.submission import SubmissionError
 from autograde.verdict import Result
+
+PER_WORKER = 4  # submissions below which another worker does not pay
 
 
 class BatchError(Exception):
@@ -70,6 +60,7 @@ def grade_class(
     jobs: int | None = None,
     keep: bool = True,
     again: bool = False,
+    seed: int | None = None,
     limits: Limits | None = None,
 ) -> Graded:
     """Grade every submission below a `submitted` folder.
@@ -81,30 +72,30 @@ def grade_class(
         jobs: how many submissions at a time; None for one a core.
         keep: write gradebook and autograded/ too.
         again: grade what is in the journal once more.
+        seed: in place of the course's own secret.
         limits: what each submission may use.
 
     Raises:
         BatchError: nothing was found.
     """
     working = folder.resolve().parent
-    root = require_root()
+    root = require_root(working)
     graded = Graded()
     handed = list(_found(folder, root, topic, student, graded.notes))
-    if not handed:
+    if not any(_has_notebook(one) for one in handed):
         asked = " ".join(
             f"--{name} {value}" for name, value in (("topic", topic), ("student", student)) if value
         )
         raise BatchError(f"no submission in {folder}{' for ' + asked if asked else ''}: nbgrader puts them at "
                          "submitted/<student>/<topic>/<notebook>.ipynb")  # fmt: skip
-    tasks, keys = _tasks(handed, working)
-    results = _graded(
-        tasks, keys, Journal(working / FILE), jobs or os.cpu_count() or 1, again, limits, graded
-    )
+    tasks, keys = _tasks(handed, working, seed)
+    results = _graded(tasks, keys, Journal(working / FILE), jobs, again, limits, graded)
     for one in handed:
         if one in results:
             graded.rows.setdefault(one.question, []).append(Row(one.student, results[one]))
     if keep:
-        _recorded(working, root, {one: keys[one] for one in handed if one in results}, again, graded)
+        students = _students(handed, results, keys)
+        graded.troubled |= Recorder(folder, root, seed).record(students, again, graded.notes)
     opened = any(v.outcome == "broken" for result in results.values() for v in result.verdicts)
     graded.troubled = graded.troubled or opened
     return graded
@@ -128,17 +119,30 @@ def _found(
                 continue
             if assignment.name not in topics:
                 notes.append(f"{home.name}/{assignment.name}: no such topic in the syllabus, left alone")
-            elif not any(assignment.glob("*.ipynb")):
-                notes.append(f"{home.name}/{assignment.name}: no notebook in it, left alone")
-            else:
+            elif assignment.is_dir():
                 yield from (
                     Handed(home.name, q, assignment / f"{q.slug}.ipynb") for q in topics[assignment.name]
                 )
 
 
-def _tasks(handed: Sequence[Handed], working: Path) -> tuple[list[Task], dict[Handed, str]]:
+def _has_notebook(one: Handed) -> bool:
+    return any(one.path.parent.glob("*.ipynb"))
+
+
+def _students(
+    handed: Sequence[Handed], results: Mapping[Handed, Result], keys: Mapping[Handed, str]
+) -> dict[tuple[str, str], list[str]]:
+    """The keys of each student's results; a folder without any notebook is nothing that nbgrader takes."""
+    students: dict[tuple[str, str], list[str]] = {}
+    for one in handed:
+        if one in results and _has_notebook(one):
+            students.setdefault((one.question.topic, one.student), []).append(keys[one])
+    return students
+
+
+def _tasks(handed: Sequence[Handed], working: Path, seed: int | None) -> tuple[list[Task], dict[Handed, str]]:
     """What there is to grade, and what each result depends on."""
-    seeds = {one.question: course_seed(working, one.question.slug) for one in handed}
+    seeds = {one.question: course_seed(working, one.question.slug, seed) for one in handed}
     tasks: list[Task] = []
     keys: dict[Handed, str] = {}
     for one in handed:
@@ -153,7 +157,7 @@ def _graded(
     tasks: Sequence[Task],
     keys: Mapping[Handed, str],
     journal: Journal,
-    jobs: int,
+    jobs: int | None,
     again: bool,
     limits: Limits | None,
     graded: Graded,
@@ -162,14 +166,23 @@ def _graded(
     results = {one: result for one, result in known.items() if result is not None}
     todo = [task for task in tasks if task.name not in results]
     graded.fresh = len(todo)
-    with _progress("grading", len(todo)) as advance:
+    # A worker costs some seconds to warm up: for a few submissions one is the fastest.
+    count = jobs or min(os.cpu_count() or 1, -(-len(todo) // PER_WORKER))
+
+    def missing(layers: dict[str, str]) -> None:
+        named = ", ".join(f"{name} ({why})" for name, why in layers.items())
+        note = f"graded WITHOUT {named}: see `autograde doctor`"
+        if note not in graded.notes:
+            graded.notes.append(note)
+
+    with progress("grading", len(todo)) as advance:
 
         def done(task: Task, result: Result) -> None:
             journal.put(keys[task.name], result)
             results[task.name] = result
             advance()
 
-        for task, why in work(todo, jobs, done, limits):
+        for task, why in work(todo, count, done, limits, missing=missing):
             graded.notes.append(f"{task.name.student}/{task.question.slug}: not graded, our fault: {why}")
             graded.troubled = True
     return results
@@ -182,48 +195,3 @@ def _read(one: Handed) -> tuple[bytes | None, str]:
         return submitted(one.path, one.path.parent), ""
     except SubmissionError as error:
         return None, str(error)
-
-
-def _recorded(working: Path, root: Path, keys: Mapping[Handed, str], again: bool, graded: Graded) -> None:
-    """Have nbgrader record every student whose results are not those that it was told last."""
-    by_student: dict[tuple[str, str], list[str]] = {}
-    for one, name in keys.items():
-        by_student.setdefault((one.question.topic, one.student), []).append(name)
-    topics = list(dict.fromkeys(topic for topic, _ in by_student))
-    register(root, topics, working)
-    ledger, there = Ledger(working), _in_gradebook(working, topics)
-    todo = [
-        (topic, student, names)
-        for (topic, student), names in by_student.items()
-        if again or (topic, student) not in there or not ledger.holds(student, topic, names)
-    ]
-    try:
-        with _progress("recording", len(todo)) as advance:
-            for topic, student, names in todo:
-                refused = record(working, topic, [student])
-                for name, why in refused:
-                    graded.notes.append(f"{name}/{topic}: not in the gradebook: {why}")
-                    graded.troubled = True
-                if not refused:
-                    ledger.enter(student, topic, names)
-                advance()
-    finally:
-        ledger.save()
-
-
-def _in_gradebook(working: Path, topics: Sequence[str]) -> set[tuple[str, str]]:
-    with Course(working).gradebook() as gradebook:
-        return {
-            (topic, one.student_id) for topic in topics for one in gradebook.assignment_submissions(topic)
-        }
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar with an ETA on a terminal's standard error; nothing where nobody watches."""
-    columns = (TextColumn(f"{what:9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("ETA"),
-               TimeRemainingColumn())  # fmt: skip
-    console = Console(file=sys.stderr)
-    with Progress(*columns, console=console, disable=not total or not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)

@@ -51,8 +51,6 @@ def _grade(options: argparse.Namespace) -> int:
     from autograde import card, report
     from autograde.batch import grade_class
 
-    if options.seed is not None:
-        os.environ["AUTOGRADE_SEED"] = str(options.seed)
     if options.require_sandbox and _doctor(options):
         return 1
     student = options.why or options.student
@@ -63,6 +61,7 @@ def _grade(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         keep=not options.why,
         again=options.force,
+        seed=options.seed,
     )
     for question, rows in graded.rows.items():
         if options.why:

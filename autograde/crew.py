@@ -46,7 +46,12 @@ class CrewError(Exception):
 
 
 def work(
-    tasks: Iterable[Task], jobs: int, done: Callable[[Task, Result], None], limits: Limits | None = None
+    tasks: Iterable[Task],
+    jobs: int,
+    done: Callable[[Task, Result], None],
+    limits: Limits | None = None,
+    *,
+    missing: Callable[[dict[str, str]], None] = lambda _: None,
 ) -> list[tuple[Task, str]]:
     """Grade all tasks in `jobs` processes.
 
@@ -55,6 +60,7 @@ def work(
         jobs: how many processes, at least 1.
         done: called with each result as it comes, in the caller's thread.
         limits: what each submission may use.
+        missing: called with the layers of the lock that this machine does not give, where there are any.
 
     Returns:
         The tasks that could not be graded, each with the reason: our fault, for a person to look at.
@@ -78,6 +84,8 @@ def work(
         finally:
             for worker in crew:
                 worker.stop()
+                if worker.missing:
+                    missing(worker.missing)
     return failed
 
 
@@ -92,6 +100,7 @@ class _Worker:
         scratch: str,
     ) -> None:
         self._waiting, self._ready, self._limits, self._scratch = waiting, ready, limits, scratch
+        self.missing: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -126,6 +135,7 @@ class _Worker:
                 self._end()
                 continue
             if "result" in answer:
+                self.missing = answer["missing"]
                 return Result.from_json(answer["result"])
             return str(answer.get("broken"))
         return why or "stopped"

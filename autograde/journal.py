@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 from autograde.question import Question
@@ -14,12 +15,23 @@ FILE = Path(".autograde") / "journal.jsonl"
 
 
 def key(question: Question, data: bytes, seed: int) -> str:
-    """What a result depends on: the submitted bytes, the seed, and the question's own files."""
-    digest = hashlib.sha256(f"{question.slug}/{seed}/".encode())
+    """What a result depends on: the submitted bytes, the seed, the question's own files, and our code."""
+    digest = hashlib.sha256(f"{question.slug}/{seed}/{_engine()}/".encode())
     named = (question.tests, question.mistakes, question.apparatus, question.source, question.release)
     for path in (*named, *sorted(path for path in question.data.rglob("*") if path.is_file())):
         digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
     digest.update(data)
+    return digest.hexdigest()
+
+
+@cache
+def _engine() -> str:
+    """The code that grades, this process's own: after a mend nothing is answered from before it."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        if "questions" not in path.parts:
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

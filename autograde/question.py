@@ -118,9 +118,9 @@ def course_root(start: Path | None = None) -> Path | None:
     return None
 
 
-def require_root() -> Path:
-    """The checkout; QuestionError says what to do where there is none."""
-    root = course_root()
+def require_root(start: Path | None = None) -> Path:
+    """The checkout, looked for from `start`; QuestionError says what to do where there is none."""
+    root = course_root(start)
     if root is None:
         raise QuestionError(
             f"no {SYLLABUS} here or in a folder above: run this inside a checkout, or set AUTOGRADE_COURSE to one"

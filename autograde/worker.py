@@ -44,7 +44,7 @@ def _answer(grader: Grader, root: Path, request: dict[str, Any]) -> dict[str, An
             result = grader.grade(question, base64.b64decode(request["data"]), request["seed"])
     except (GraderError, QuestionError, Broken) as error:
         return {"broken": str(error)}
-    return {"result": result.to_json()}
+    return {"result": result.to_json(), "missing": grader.zygote.missing}
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -262,13 +263,13 @@ def test_what_is_not_there_is_said(
     assert said.count("\n") == 1
 
 
-def test_empty_folder_of_a_student_is_noted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A student's topic folder without a notebook is no submission, and is named."""
+def test_empty_folder_of_a_student_is_shown(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A student's topic folder without a notebook is in the table as not handed in."""
     (root / "submitted" / "nobody" / TOPIC).mkdir(parents=True)
     code, table, said = autograde(capsys, "grade")
     assert code == 0
-    assert "note: nobody/warmup: no notebook in it, left alone" in said
-    assert "nobody" not in table
+    assert "nobody" not in said
+    assert re.search(r"nobody +0/\d+ .* not handed in", table)
 
 
 @pytest.mark.parametrize("arguments", [["grade", "--jobs", "0"], ["grade", "--jobs", "x"], ["cook"], []])

@@ -45,11 +45,18 @@ class Course:
         working: the folder; its `nbgrader_config.py` is read where there is one.
         db_url: a database to use in place of the configured one.
         source: where the source notebooks are, where that is not the working folder.
+        submitted: where the submissions are, where that is not the configured folder.
         out: where releases or solutions are written, where that is not the working folder.
     """
 
     def __init__(
-        self, working: Path, *, db_url: str = "", source: Path | None = None, out: Path | None = None
+        self,
+        working: Path,
+        *,
+        db_url: str = "",
+        source: Path | None = None,
+        submitted: Path | None = None,
+        out: Path | None = None,
     ) -> None:
         self.working = working.resolve()
         self.config = _settings(self.working)
@@ -58,6 +65,8 @@ class Course:
             folders["db_url"] = db_url
         if source:
             folders["source_directory"] = str(source.resolve())
+        if submitted:
+            folders["submitted_directory"] = str(submitted.resolve())
         if out:
             folders["release_directory"] = folders["solution_directory"] = str(out.resolve())
         self.config.CourseDirectory.update(folders)
@@ -163,6 +172,7 @@ def record(
     notebook: str | None = None,
     seed: int | None = None,
     db_url: str = "",
+    submitted: Path | None = None,
 ) -> list[tuple[str, str]]:
     """Run nbgrader's autograde for these students, so that gradebook and autograded/ are nbgrader's own.
 
@@ -174,11 +184,12 @@ def record(
         notebook: one notebook, or None for all.
         seed: the seed that the results were made with, where that is not the course's secret.
         db_url: a database in place of the configured one.
+        submitted: where the submissions are, in place of the configured folder.
 
     Returns:
         Students that nbgrader could not take, each with its reason.
     """
-    course = Course(working, db_url=db_url)
+    course = Course(working, db_url=db_url, submitted=submitted)
     token = SEED.set(seed)
     try:
         done = [(who, course.autograde(topic, who, force=force, notebook=notebook)) for who in students]
