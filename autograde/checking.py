@@ -6,8 +6,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -16,10 +15,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograde import card, mistakes, recognition
 from autograde.grader import Examined, derived, examine
 from autograde.live import Live, globals_kept
+from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
 from autograde.submission import grade_id, kind_of
-from autograde.verdict import Recognised, Result
+from autograde.verdict import Outcome, Recognised, Result
 
 HAND_IN = "Only the visible examples ran here. The hidden tests run when you hand in."
 STOCK = (
@@ -27,8 +27,6 @@ STOCK = (
     "so nothing was earned. Instructor: put `from autograde import configure; configure(c)` into "
     "nbgrader_config.py, see `autograde doctor`."
 )
-
-_known: dict[tuple[Path, tuple[int, ...]], dict[str, Behaviour]] = {}
 
 
 def check(slug: str, *, part: str | None = None, only: str | None = None) -> None:
@@ -67,12 +65,13 @@ def examined_here(
     """
     recognised: tuple[Recognised, ...] = ()
     with globals_kept(), silent():
-        (examined,) = examine_here(question, [namespace], only=only)
-        if recognition.lost(examined):
-            known = known_here(question)
-            examined.verdicts = recognition.settled(examined.verdicts, known[""])
-            if recognise and only is None:
-                recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
+        (examined,) = examine_here(question, [namespace], only=None if only is None else {only})
+        if any(v.outcome is Outcome.BROKEN for v in examined.verdicts):
+            reference = examine_here(question, [run_here(mistakes.solved(question))])
+            examined.verdicts = recognition.settled(examined.verdicts, recognition.behaviour(reference[0]))
+        if recognise and only is None and recognition.lost(examined):
+            changes = mistakes.mistakes(question)
+            recognised = recognition.recognise(examined, _near(question, examined, changes), changes)
     return Result(
         question.slug,
         verdicts=tuple(examined.verdicts),
@@ -83,7 +82,7 @@ def examined_here(
 
 
 def examine_here(
-    question: Question, namespaces: Iterable[dict[str, Any]], *, only: str | None = None
+    question: Question, namespaces: Iterable[dict[str, Any]], *, only: Collection[str] | None = None
 ) -> list[Examined]:
     """What the tests say of each namespace, in one inner run; it prints, and changes global random states."""
     seed = derived(0, question.slug)
@@ -92,17 +91,25 @@ def examine_here(
     return found
 
 
-def known_here(question: Question) -> dict[str, Behaviour]:
-    """How the reference ("") and every named mistake behave over live objects; kept until a file changes."""
-    files = (question.tests, question.mistakes, question.source)
-    key = (question.folder, tuple(path.stat().st_mtime_ns for path in files))
-    if key not in _known:
-        changes = mistakes.mistakes(question)
-        programs = [mistakes.solved(question), *(mistakes.solved(question, change) for change in changes)]
-        found = examine_here(question, map(run_here, programs))
-        names = ["", *(change.name for change in changes)]
-        _known[key] = dict(zip(names, map(recognition.behaviour, found), strict=True))
-    return _known[key]
+def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> dict[str, Behaviour]:
+    """How those known mistakes behave that answer alike in what was lost: a learner waits, so not all are run."""
+    lost = recognition.lost_by_task(examined)
+    if not lost:
+        return {}
+
+    def behaviours(some: Sequence[Change], only: Collection[str] | None) -> list[Behaviour]:
+        spaces = (run_here(mistakes.solved(question, change)) for change in some)
+        return [recognition.behaviour(one) for one in examine_here(question, spaces, only=only)]
+
+    first = behaviours(changes, frozenset().union(*lost.values()))
+    seen = recognition.behaviour(examined)
+    near = [
+        change
+        for change, known in zip(changes, first, strict=True)
+        if any(recognition.alike_in(seen, known, tests) for tests in lost.values())
+    ]
+    names = [change.name for change in near]
+    return dict(zip(names, behaviours(near, None), strict=True)) if near else {}
 
 
 def run_here(notebook: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ import torch
 from _pytest.runner import runtestprotocol  # what rerun plugins use: one item, set up, run and torn down
 
 from autograde import comparison, student
+from autograde.endpoint import seed_torch
 from autograde.errors import GraderError, StudentError
 from autograde.question import Question
 from autograde.student import Link, Observation, Student, conversation
@@ -89,7 +90,7 @@ def examine(
     done: Callable[[Examined], None],
     *,
     collected: Callable[[list[HiddenTest]], None] = lambda _: None,
-    only: str | None = None,
+    only: Collection[str] | None = None,
 ) -> None:
     """Run the hidden tests on each sitting in turn.
 
@@ -98,7 +99,7 @@ def examine(
         sittings: pairs of a sitting and the question's seed; may block until there is a next one.
         done: called with what was said of each sitting, in order.
         collected: called once with the tests, before the first sitting.
-        only: run this one test alone.
+        only: run these tests alone.
 
     Raises:
         GraderError: the test file can't be collected, or names no such test.
@@ -135,7 +136,7 @@ class _Plugin:
         sittings: Iterable[tuple[Sitting, int]],
         done: Callable[[Examined], None],
         collected: Callable[[list[HiddenTest]], None],
-        only: str | None,
+        only: Collection[str] | None,
     ) -> None:
         self.question, self.sittings, self.done, self.collected = question, sittings, done, collected
         self.only = only
@@ -194,10 +195,10 @@ class _Plugin:
     def _chosen(self, items: list[pytest.Item]) -> list[pytest.Item]:
         if self.only is None:
             return items
-        chosen = [item for item in items if item.name == self.only]
-        if not chosen:
+        chosen = [item for item in items if item.name in self.only]
+        if len(chosen) < len(self.only):
             names = ", ".join(item.name for item in items)
-            raise GraderError(f"{self.question.slug} has no test '{self.only}': it has {names}")
+            raise GraderError(f"{self.question.slug} has no test '{', '.join(self.only)}': it has {names}")
         return chosen
 
     def _one(self, items: list[pytest.Item], tests: list[HiddenTest]) -> Examined:
@@ -242,7 +243,7 @@ class _Plugin:
 
     @pytest.fixture
     def rng(self, request: pytest.FixtureRequest) -> np.random.Generator:
-        torch.manual_seed(derived(self._seed, request.node.name, "torch"))
+        seed_torch(derived(self._seed, request.node.name, "torch"))
         return np.random.default_rng(derived(self._seed, request.node.name, "rng"))
 
     @pytest.fixture

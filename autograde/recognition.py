@@ -34,16 +34,12 @@ def recognise(
     A mistake is recognised when it fails the same tests of the task and, on each of them, returned the same
     within that test's tolerance.
     """
-    found = []
-    for task, failed in _failed_by_task(examined).items():
+    found, seen = [], behaviour(examined)
+    for task, failed in lost_by_task(examined).items():
         names = frozenset(v.test for v in examined.verdicts if v.task == task)
         for change in changes:
-            behaviour = known.get(change.name)
-            if (
-                behaviour is not None
-                and behaviour.failed & names == failed
-                and _same(examined, behaviour, failed)
-            ):
+            other = known.get(change.name)
+            if other is not None and other.failed & names == failed and alike_in(seen, other, failed):
                 found.append(Recognised(change.name, change.says, task))
                 break
     return tuple(found)
@@ -58,9 +54,12 @@ def behaviour(examined: Examined) -> Behaviour:
 
 def same_behaviour(first: Behaviour, second: Behaviour) -> bool:
     """Whether two programs lose the same tests and answered alike in every one of them."""
-    return first.failed == second.failed and all(
-        _same_answers(first.seen.get(test), second.seen.get(test)) for test in first.failed
-    )
+    return first.failed == second.failed and alike_in(first, second, first.failed)
+
+
+def alike_in(first: Behaviour, second: Behaviour, tests: Iterable[str]) -> bool:
+    """Whether two programs answered alike in each of these tests."""
+    return all(_same_answers(first.seen.get(test), second.seen.get(test)) for test in tests)
 
 
 def signature(examined: Examined) -> str:
@@ -75,7 +74,8 @@ def signature(examined: Examined) -> str:
     return digest.hexdigest()[:16]
 
 
-def _failed_by_task(examined: Examined) -> dict[str | None, frozenset[str]]:
+def lost_by_task(examined: Examined) -> dict[str | None, frozenset[str]]:
+    """The tests that were lost, by task; tasks that lost none are left out."""
     tasks = dict.fromkeys(v.task for v in examined.verdicts)
     failed = {
         t: frozenset(v.test for v in examined.verdicts if v.task == t and _lost(v.outcome)) for t in tasks
@@ -100,10 +100,6 @@ def lost(examined: Examined) -> bool:
 
 def _lost(outcome: Outcome) -> bool:
     return outcome in (Outcome.FAILED, Outcome.ERROR)
-
-
-def _same(examined: Examined, known: Behaviour, failed: frozenset[str]) -> bool:
-    return all(_same_answers(examined.seen.get(test), known.seen.get(test)) for test in failed)
 
 
 def _same_answers(first: Observation | None, second: Observation | None) -> bool:
