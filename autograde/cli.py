@@ -126,6 +126,16 @@ def _laws(options: argparse.Namespace) -> int:
     return examine_all(require_root(), options.slugs)
 
 
+def _new(options: argparse.Namespace) -> int:
+    from autograde.question import require_root
+    from autograde.scaffold import make
+
+    for path in make(require_root(), options.topic, options.slug):
+        print(f"wrote  {path}")
+    print(f"next: autograde release && autograde solutions && autograde laws {options.slug}")
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from autograde.doctor import main as doctor
 
@@ -198,6 +208,11 @@ def _parser() -> argparse.ArgumentParser:
     laws = commands.add_parser("laws", help="prove the questions: graders, mistakes, variants, releases")
     laws.add_argument("slugs", nargs="*", help="questions (default: all)")
     laws.set_defaults(run=_laws)
+
+    new = commands.add_parser("new", help="the files of a new question, to be filled in")
+    new.add_argument("topic", help="a topic, there already or new")
+    new.add_argument("slug", help="a Python identifier: the question's name everywhere")
+    new.set_defaults(run=_new)
 
     doctor = commands.add_parser("doctor", help="what this machine enforces while grading")
     doctor.add_argument("--require-sandbox", action="store_true", help="exit 1 where something is missing")

@@ -17,6 +17,7 @@ _SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|href=[\"']([^\"']+)")
 _NETWORK = re.compile(r"https?://|urllib\.request|import requests|\bwget\b|\bcurl\b|pip install|torch\.hub")
 _REMOTE = re.compile(r"!\[[^\]]*\]\(https?:|<(?:img|script|iframe|link)\b[^>]*https?:", re.IGNORECASE)
+PLACEHOLDER = "✎"  # what `autograde new` leaves to be written
 MIN_LINE = 20  # characters: shorter lines ("return x") are anybody's
 
 
@@ -66,6 +67,13 @@ def rendering(question: Question) -> Iterator[Violation]:
     for cell in question.source_notebook["cells"]:
         where = f"source/{question.topic}/{question.slug}.ipynb, cell '{cell.get('id')}'"
         text = "".join(cell["source"])
+        if PLACEHOLDER in text:
+            yield Violation(
+                7,
+                where,
+                f"is still to be written ({PLACEHOLDER})",
+                "write it, in place of the sign and the hint",
+            )
         if cell["cell_type"] == "code":
             if _NETWORK.search(text):
                 yield Violation(7, where, "needs the network", "make the data in the notebook")
