@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab bench test clean
+.PHONY: help setup demo lab recognise bench test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -22,6 +22,9 @@ demo: setup ## the main job on a class of about 20: release, submissions, gradin
 
 lab: setup ## JupyterLab on a learner's copy of the release, in lab/
 	$(BIN)/python -m autograde lab
+
+recognise: setup ## how each mistake is recognised when it is written differently
+	$(BIN)/python -m autograde recognise
 
 bench: setup ## our grading beside stock nbgrader on the same submissions, in one run
 	$(BIN)/python -m autograde bench

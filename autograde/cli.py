@@ -126,6 +126,18 @@ def _laws(options: argparse.Namespace) -> int:
     return examine_all(require_root(), options.slugs)
 
 
+def _recognise(options: argparse.Namespace) -> int:
+    from autograde.grading import Grader
+    from autograde.question import find, questions, require_root
+    from autograde.rewriting import measure
+
+    root = require_root()
+    with Grader() as grader:
+        for question in [find(slug, root) for slug in options.slugs] or questions(root):
+            print(measure(question, grader))
+    return 0
+
+
 def _new(options: argparse.Namespace) -> int:
     from autograde.question import require_root
     from autograde.scaffold import make
@@ -208,6 +220,10 @@ def _parser() -> argparse.ArgumentParser:
     laws = commands.add_parser("laws", help="prove the questions: graders, mistakes, variants, releases")
     laws.add_argument("slugs", nargs="*", help="questions (default: all)")
     laws.set_defaults(run=_laws)
+
+    recognise = commands.add_parser("recognise", help="how mistakes are recognised when written differently")
+    recognise.add_argument("slugs", nargs="*", help="questions (default: all)")
+    recognise.set_defaults(run=_recognise)
 
     new = commands.add_parser("new", help="the files of a new question, to be filled in")
     new.add_argument("topic", help="a topic, there already or new")
