@@ -13,11 +13,13 @@ from IPython.core.getipython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
 
 from autograde import card, mistakes, recognition
-from autograde.grader import Examined, derived, examine
+from autograde.grader import examine
+from autograde.hidden import Examined
 from autograde.live import Live, globals_kept
 from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
+from autograde.seed import derived
 from autograde.submission import grade_id, kind_of
 from autograde.verdict import Outcome, Recognised, Result
 

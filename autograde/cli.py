@@ -78,9 +78,9 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from autograde import card
-    from autograde.grader import derived
     from autograde.grading import grade
     from autograde.question import QuestionError, find
+    from autograde.seed import derived
 
     path = Path(options.notebook)
     if not path.is_file():

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from autograde import mistakes, recognition, submission
-from autograde.grader import Examined, HiddenTest, Sitting
+from autograde.hidden import Examined, HiddenTest, Sitting
 from autograde.inner import Inner
 from autograde.lock import Limits
 from autograde.question import Question

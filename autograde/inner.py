@@ -6,7 +6,8 @@ import queue
 import threading
 
 from autograde.errors import GraderError
-from autograde.grader import Examined, HiddenTest, Sitting, examine
+from autograde.grader import examine
+from autograde.hidden import Examined, HiddenTest, Sitting
 from autograde.question import Question
 
 

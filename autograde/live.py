@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ class Live:
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
-        self._call: tuple[wire.Export, wire.Resolve, Callable[[dict[str, Any]], dict[str, Any]]] | None = None
+        self._asker: wire.Asker | None = None
         self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
 
     def begin(self, seed: int) -> None:
@@ -30,29 +30,24 @@ class Live:
         self.endpoint.do_forget()
         self.endpoint.do_seed(seed)
 
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,  # noqa: ARG002  what a room names in a cause
-    ) -> dict[str, Any]:
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:  # noqa: ARG002  what a room names in a cause
         """Carry out one request here; KeyboardInterrupt passes through."""
-        self._call = (export, resolve, callback)
-        answer = self.endpoint.answer(_through(message, export, self.endpoint.resolve))
+        self._asker = asker
+        answer = self.endpoint.answer(_through(message, asker.export, self.endpoint.resolve))
         try:
-            return dict(_through(answer, self.endpoint.export, resolve))
+            return dict(_through(answer, self.endpoint.export, asker.resolve))
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
             return {"error": described(error)}
 
     def _callback(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        assert self._call is not None
-        export, resolve, callback = self._call
-        call = _through({"callback": number, "args": args, "kwargs": kwargs}, self.endpoint.export, resolve)
-        answer = _through(callback(call), export, self.endpoint.resolve)
+        asker = self._asker
+        assert asker is not None
+        call = _through(
+            {"callback": number, "args": args, "kwargs": kwargs}, self.endpoint.export, asker.resolve
+        )
+        answer = _through(asker.callback(call), asker.export, self.endpoint.resolve)
         if "raised" in answer:
             raise rebuilt(answer["raised"])
         return answer["returned"]

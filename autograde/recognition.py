@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from autograde.comparison import alike
-from autograde.grader import Examined
+from autograde.hidden import Examined
 from autograde.mistakes import Change
 from autograde.student import Observation
 from autograde.verdict import Outcome, Recognised, Verdict

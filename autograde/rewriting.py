@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from autograde import mistakes
-from autograde.grader import derived
 from autograde.grading import Grader
 from autograde.mistakes import Change
 from autograde.progress import progress
 from autograde.question import Question, QuestionError
+from autograde.seed import derived
 from autograde.verdict import Result
 
 

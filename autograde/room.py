@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
@@ -186,9 +185,7 @@ class Room:
     def request(
         self,
         message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
+        asker: wire.Asker,
         *,
         seconds: float,
         doing: str,
@@ -197,8 +194,7 @@ class Room:
 
         Args:
             message: the verb and its arguments.
-            export, resolve: the grader's side of references.
-            callback: answers a call of a callable that stayed here.
+            asker: the grader's side of references and callables.
             seconds: the longest that it may take.
             doing: what is running, for the cause: "softmax", "cell 'softmax'".
 
@@ -210,21 +206,21 @@ class Room:
             raise Stopped(self.cause)
         self._number += 1
         number = self._number  # a callback may ask too, before this is answered
-        frame = wire.pack({"number": number, **message}, export)
+        frame = wire.pack({"number": number, **message}, asker.export)
         watch = _Watch(self, time.monotonic() + seconds, seconds, doing)
         self._sock.settimeout(seconds)  # a room that does not read must not hold us
         try:
             wire.send(self._sock, frame)
             while True:
-                answer = wire.unpack(*wire.receive(self._sock, watch.wait), resolve)
+                answer = wire.unpack(*wire.receive(self._sock, watch.wait), asker.resolve)
                 if not isinstance(answer, dict):
                     raise wire.WireError("not an answer")
                 if "callback" not in answer:
                     break
-                returned = callback(answer)
+                returned = asker.callback(answer)
                 if self.cause:  # it asked, and that ended the room
                     raise Stopped(self.cause)
-                wire.send(self._sock, wire.pack(returned, export))
+                wire.send(self._sock, wire.pack(returned, asker.export))
         except wire.Closed:
             self._end(None, doing)
         except TimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 from autograde import wire
@@ -26,19 +25,18 @@ class RoomSitting:
         self._errors: dict[str, str] = {}
         self._skipped: set[int] = set()
         self._room: Room | None = None
-        self._began = 0.0
+        self._began: float | None = None
+        self._short = False  # whether the last request had less than call_s left
         self.broken: Broken | None = None  # the sandbox failed: whatever the tests said then is worth nothing
 
     def begin(self, seed: int) -> None:
         """Have a live room with the cells run and its random numbers reset."""
-        self._began = self._began or time.monotonic()
-        seconds = self._left()
         try:
             self._ready()
             self._ask({"verb": "forget"}, "the notebook")
             self._ask({"verb": "seed", "seed": seed}, "the notebook")
         except Stopped as stop:  # it ended between two tests: a thread, say
-            raise StudentError(self._stopped(str(stop), seconds), stopped=True) from None
+            raise StudentError(self._stopped(str(stop)), stopped=True) from None
         except Broken as error:
             self.broken = error
             raise
@@ -52,33 +50,17 @@ class RoomSitting:
                 )
             self._open()
 
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,
-    ) -> dict[str, Any]:
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
         """Carry out one request of a test in the room; StudentError names the cause of a stop."""
         if self._room is None or self._room.cause:
             raise StudentError(f"the process had stopped before {doing}", stopped=True)
-        seconds = self._left()
         try:
-            answer = self._room.request(
-                message,
-                export,
-                resolve,
-                callback,
-                seconds=max(0.01, min(self.limits.call_s, seconds)),
-                doing=doing,
-            )
+            answer = self._room.request(message, asker, seconds=self._seconds(), doing=doing)
         except Broken as error:
             self.broken = error
             raise
         except Stopped as stop:
-            cause = self._stopped(str(stop), seconds)
-            raise StudentError(cause, stopped=True) from None
+            raise StudentError(self._stopped(str(stop)), stopped=True) from None
         self._name_stop(answer.get("error"), doing)
         if message["verb"] == "get" and "error" in answer:
             self._explain(answer["error"], doing)
@@ -107,15 +89,16 @@ class RoomSitting:
         """A fresh room with the cells run; a cell that ended a room before is left out."""
         self.close()
         self._room = self.zygote.open()
+        # The clock starts here: that the first room waits for a warm zygote is not the learner's time.
+        self._began = self._began or time.monotonic()
         for cell in self.cells:
             if cell.index in self._skipped:
                 continue
             doing = f"the cell '{cell.name}'"
-            seconds = self._left()
             try:
                 answer = self._ask({"verb": "cell", "source": cell.source}, doing)
             except Stopped as stop:
-                cause = self._stopped(str(stop), seconds)
+                cause = self._stopped(str(stop))
                 self._skipped.add(cell.index)
                 self._errors[cell.name] = cause
                 self.outputs[cell.index] = (stopped(cause),)
@@ -129,16 +112,20 @@ class RoomSitting:
 
     def _ask(self, message: dict[str, Any], doing: str) -> dict[str, Any]:
         assert self._room is not None
-        seconds = max(0.01, min(self.limits.call_s, self._left()))
-        return self._room.request(
-            message, _no_export, _no_resolve, _no_callback, seconds=seconds, doing=doing
-        )
+        return self._room.request(message, _DataOnly(), seconds=self._seconds(), doing=doing)
 
     def _left(self) -> float:
-        return self._began + self.limits.budget_s - time.monotonic()
+        spent = time.monotonic() - self._began if self._began is not None else 0.0
+        return self.limits.budget_s - spent
 
-    def _stopped(self, cause: str, seconds: float) -> str:
-        if cause.startswith("ran longer") and seconds < self.limits.call_s:
+    def _seconds(self) -> float:
+        """How long the next request may take: what one call may, or what is left of the whole."""
+        left = self._left()
+        self._short = left < self.limits.call_s
+        return max(0.01, min(self.limits.call_s, left))
+
+    def _stopped(self, cause: str) -> str:
+        if self._short and cause.startswith("ran longer"):
             cause = f"used up the {self.limits.budget_s:.3g} s for the whole notebook in {cause.rpartition(' in ')[2]}"
         if cause not in self.stops:
             self.stops.append(cause)
@@ -167,13 +154,14 @@ class RoomSitting:
             error |= {"missing": True, "message": f"{name} is not defined: {why}"}
 
 
-def _no_export(value: object) -> Any:
-    raise wire.WireError(f"a {type(value).__name__}")
+class _DataOnly:
+    """Asks for what is data, and gives nothing else."""
 
+    def export(self, value: object) -> Any:
+        raise wire.WireError(f"a {type(value).__name__}")
 
-def _no_resolve(_: Any) -> Any:
-    raise wire.WireError("a reference where none was asked for")
+    def resolve(self, _: Any) -> Any:
+        raise wire.WireError("a reference where none was asked for")
 
-
-def _no_callback(_: dict[str, Any]) -> dict[str, Any]:
-    raise wire.WireError("a call where none was given")
+    def callback(self, _: dict[str, Any]) -> dict[str, Any]:
+        raise wire.WireError("a call where none was given")

@@ -15,14 +15,7 @@ from autograde.errors import GraderError, NoLength, StudentError, student_error
 class Link(Protocol):
     """A way to the learner's objects."""
 
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,
-    ) -> dict[str, Any]:
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
         """Carry out one request; an answer has "value" or "error". StudentError after a stop."""
 
 
@@ -123,7 +116,7 @@ class _Conversation:
             raise GraderError(f"{doing} is a handle from an earlier test: get it from `student` in each test")
         self._label = doing
         try:
-            answer = self.link.request(message, self.export, self.resolve, self.callback, doing)
+            answer = self.link.request(message, self, doing)
             if self._fault is not None:
                 raise self._fault
         except StudentError as error:

@@ -13,7 +13,7 @@ import re
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,20 @@ MAX_COLLISIONS = 1000  # keys of one set or dict with equal hashes
 Tree = Any
 Export = Callable[[object], Tree]
 Resolve = Callable[[Tree], object]
+
+
+class Asker(Protocol):
+    """The asking side of a wire: what it does with references, and with calls of what it gave."""
+
+    def export(self, value: object) -> Tree:
+        """The reference by which what is not data crosses; WireError where it can't."""
+
+    def resolve(self, tree: Tree) -> object:
+        """What a reference from the other side means."""
+
+    def callback(self, call: dict[str, Any]) -> dict[str, Any]:
+        """Run a callable that was given: `returned` or `raised`."""
+
 
 # No strings of length 0: they claim any number of items without any data.
 _NUMPY = re.compile(r"[<>|=]?(b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)|[US][1-9]\d{0,4})")

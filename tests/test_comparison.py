@@ -271,8 +271,12 @@ def test_a_telling_difference_is_explained(actual: Any, expected: Any, words: st
         (changed(ROWS, slice(1, None), RNG.normal(size=(4, 8))), ROWS, "only the first row is right"),
         (changed(ROWS, slice(3, None), RNG.normal(size=(2, 8))), ROWS, "wrong from row 3 on"),
         (changed(ROWS[0], -1, 9.0), ROWS[0], "only the last entry is wrong"),
-        (SQUARE, CAUSAL, "only masked positions are wrong"),
-        (SQUARE, np.where(CAUSAL, CAUSAL, -np.inf), "only masked positions are wrong"),
+        (SQUARE, CAUSAL, "only entries that should be 0 are wrong (masked positions?)"),
+        (
+            SQUARE,
+            np.where(CAUSAL, CAUSAL, -np.inf),
+            "only entries that should be 0 or -inf are wrong (masked positions?)",
+        ),
     ],
 )
 def test_the_region_that_differs_is_named(actual: Any, expected: Any, words: str) -> None:

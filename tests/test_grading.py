@@ -171,8 +171,8 @@ def test_points_before_and_after_a_stop(grade):
     """What was earned before a stop is kept, and the tests after it run in a fresh process."""
     result = grade(starting("import os; temperature == 1.0 or os._exit(0)"))
     lost = {test for test, outcome in outcomes(result).items() if outcome is not Outcome.PASSED}
-    assert lost == {"test_temperature", "test_input_unchanged"}
-    assert result.score == 8
+    assert lost == {"test_large_logits_temperature", "test_temperature", "test_input_unchanged"}
+    assert result.score == 7
     assert result.stops == ("ended the process in softmax",)
 
 

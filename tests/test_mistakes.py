@@ -15,8 +15,8 @@ import torch
 from classroom import bytes_of, cell_of, cell_of_json
 from tiny_course import released
 
-from autograde.grader import Examined
 from autograde.grading import Grader
+from autograde.hidden import Examined
 from autograde.mistakes import Change, mistakes, solved, solved_bytes, variants
 from autograde.question import Question, QuestionError, find
 from autograde.recognition import behaviour, recognise, same_behaviour, signature

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from autograde.errors import GraderError, StudentError
-from autograde.grader import Sitting, examine
+from autograde.grader import examine
 from autograde.grading import Grader
+from autograde.hidden import Sitting
 from autograde.live import Live, globals_kept
 from autograde.question import Question
 from autograde.sitting import RoomSitting

@@ -102,7 +102,8 @@ def _masked(e: Array, bad: Array) -> str | None:
     masked = (e == 0) | np.isneginf(e.real)
     count = int(masked.sum())
     if 2 <= count < e.size and not (bad & ~masked).any() and 2 * bad.sum() >= count:
-        return "only masked positions are wrong"
+        value = "0" if (e[masked] == 0).all() else "0 or -inf"
+        return f"only entries that should be {value} are wrong (masked positions?)"
     return None
 
 

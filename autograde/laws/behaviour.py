@@ -12,12 +12,13 @@ import torch
 
 from autograde import mistakes, recognition, submission, wire
 from autograde.checking import examine_here, run_here, silent
-from autograde.grader import Examined, derived
 from autograde.grading import Grader
+from autograde.hidden import Examined
 from autograde.laws.violation import Violation
 from autograde.live import globals_kept
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.seed import derived
 from autograde.student import Remote
 from autograde.verdict import Outcome
 
@@ -42,16 +43,9 @@ class Pretending:
         """As the sitting does."""
         self.sitting.begin(seed)
 
-    def request(
-        self,
-        message: dict[str, Any],
-        export: wire.Export,
-        resolve: wire.Resolve,
-        callback: Callable[[dict[str, Any]], dict[str, Any]],
-        doing: str,
-    ) -> dict[str, Any]:
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
         """As the sitting does, the value of a call replaced."""
-        answer: dict[str, Any] = self.sitting.request(message, export, resolve, callback, doing)
+        answer: dict[str, Any] = self.sitting.request(message, asker, doing)
         if message["verb"] == "call" and "value" in answer and not isinstance(answer["value"], Remote):
             value, args = answer["value"], message["args"]
             back = message.get("back") is True

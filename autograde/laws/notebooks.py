@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from autograde.grader import HiddenTest
+from autograde.hidden import HiddenTest
 from autograde.laws.violation import Violation
 from autograde.question import Question, questions
 from autograde.submission import grade_id
