@@ -145,7 +145,7 @@ def test_law_1_expected_extras(question: Question) -> None:
         question.folder / "__pycache__",
         question.source.parent / ".ipynb_checkpoints",
     ):
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / "file").write_text("x", encoding="utf-8")
     assert list(files.names(question.root)) == []
 
