@@ -36,7 +36,7 @@ def built(student, weights, heads, *, double=True, **options):
 
 def inputs_for(rng, batch, queries, keys, d_model):
     """A query, a key and a value, all different."""
-    return drawn(rng, batch, queries, d_model), drawn(rng, batch, keys, d_model), drawn(rng, batch, keys, d_model)
+    return tuple(drawn(rng, batch, length, d_model) for length in (queries, keys, keys))
 
 
 def oracle(weights, heads, query, key, value, allowed=None):
@@ -86,7 +86,8 @@ def lengths_mask(rng, batch, keys):
 @pytest.mark.task("multi_head_attention")
 def test_values(student, rng, close):
     """Self-attention and cross-attention give what PyTorch gives, for any lengths and numbers of heads."""
-    for batch, queries, keys, d_model, heads in [(2, 5, 5, 16, 2), (3, 4, 6, 12, 3), (2, 6, 3, 10, 5), (1, 1, 4, 6, 1)]:
+    cases = [(2, 5, 5, 16, 2), (3, 4, 6, 12, 3), (2, 6, 3, 10, 5), (1, 1, 4, 6, 1)]
+    for batch, queries, keys, d_model, heads in cases:
         weights = weights_for(rng, d_model)
         query, key, value = inputs_for(rng, batch, queries, keys, d_model)
         mha = built(student, weights, heads)
@@ -103,7 +104,8 @@ def test_parameters(student, rng, close, raises):
     weights = weights_for(rng, 12, bias=False)
     query, key, value = inputs_for(rng, 2, 4, 5, 12)
     mha = built(student, weights, 2, bias=False)
-    close(mha(query, key, value), oracle(weights, 2, query, key, value), what="attention with bias=False", **LOOSE)
+    expected = oracle(weights, 2, query, key, value)
+    close(mha(query, key, value), expected, what="attention with bias=False", **LOOSE)
     for d_model, heads in [(10, 4), (4, 8)]:
         with raises(ValueError):
             student.MultiHeadAttention(d_model, heads)
@@ -127,10 +129,10 @@ def test_gradients(student, rng, close, backward):
             mha, *inputs, cotangent=cotangent, wrt=(0, 1, 2), module=mha, mask=mask
         )
         close(output_there, output.detach(), what="the output", **LOOSE)
-        for place, name in enumerate(("query", "key", "value")):
-            close(grads[place], expected[place], what=f"the gradient for {name}", **LOOSE)
-        for name, gradient in zip(weights, expected[3:], strict=True):
-            close(of_parameters.get(name), gradient, what=f"the gradient for {name}", **LOOSE)
+        found = [grads[place] for place in range(3)] + [of_parameters.get(name) for name in weights]
+        for name, actual, gradient in zip(("query", "key", "value", *weights), found, expected, strict=True):
+            assert actual is not None, f"no gradient arrives at {name}"
+            close(actual, gradient, what=f"the gradient for {name}", **LOOSE)
 
 
 @pytest.mark.points(2)
@@ -146,19 +148,20 @@ def test_mask(student, rng, close):
         (batch, 1, 1, keys),
         (heads, queries, keys),
     ]
+    weights = weights_for(rng, d_model)
+    query, key, value = inputs_for(rng, batch, queries, keys, d_model)
+    mha = built(student, weights, heads)
     for shape in shapes:
-        weights = weights_for(rng, d_model)
-        query, key, value = inputs_for(rng, batch, queries, keys, d_model)
         mask = some_allowed(rng, *shape)
         expected = oracle(weights, heads, query, key, value, mask)
-        close(built(student, weights, heads)(query, key, value, mask), expected, what=f"mask {shape}", **LOOSE)
+        close(mha(query, key, value, mask), expected, what=f"attention with a mask {shape}", **LOOSE)
     # Padding that holds large numbers: a score of 10⁵ must not come through either.
     mask = lengths_mask(rng, batch, keys)
     padding = ~mask[:, 0, 0, :, None]
-    key, value = key + 1e5 * padding * drawn(rng, *key.shape), value + 1e5 * padding * drawn(rng, *value.shape)
+    key, value = (x + 1e5 * padding * drawn(rng, *x.shape) for x in (key, value))
     expected = oracle(weights, heads, query, key, value, mask)
     what = "padding that holds large numbers"
-    close(built(student, weights, heads)(query, key, value, mask=mask), expected, what=what, **LOOSE)
+    close(mha(query, key, value, mask=mask), expected, what=what, **LOOSE)
 
 
 @pytest.mark.points(2)
@@ -188,12 +191,14 @@ def test_dropout(student, rng, close):
     batch, heads, queries, keys, rate = 8, 4, 32, 8, 0.3
     d_model = heads * 2 * keys
     # Values and W_o are chosen so that each head puts out its weights, twice: (w, w).
-    weights = weights_for(rng, d_model, bias=False)
-    weights["W_v.weight"] = weights["W_o.weight"] = torch.eye(d_model, dtype=torch.float64)
+    weights = weights_for(rng, d_model)
+    for name in ("W_v", "W_o"):
+        weights[f"{name}.weight"] = torch.eye(d_model, dtype=torch.float64)
+        weights[f"{name}.bias"] = torch.zeros(d_model, dtype=torch.float64)
     query, key, _ = inputs_for(rng, batch, queries, keys, d_model)
     value = torch.eye(keys, dtype=torch.float64).repeat(1, 2 * heads).expand(batch, keys, d_model)
     plain = oracle(weights, heads, query, key, value)
-    mha = built(student, weights, heads, dropout=rate, bias=False)
+    mha = built(student, weights, heads, dropout=rate)
     mha.eval()
     close(mha(query, key, value), plain, what="attention in evaluation", **LOOSE)
     mha.train()
@@ -211,7 +216,8 @@ def test_dropout(student, rng, close):
     # off by more than sqrt(ln(2/a) / 2n) with probability at most a. Five checks, each with a = 1e-6 / 5.
     kept = pair[..., 0, :].double()
     limit = math.sqrt(math.log(2 * 5 / 1e-6) / (2 * kept.numel()))
-    assert abs(kept.mean().item() - (1 - rate)) <= limit, "the share of weights that are dropped is not `dropout`"
+    share = 1 - kept.mean().item()
+    assert abs(share - rate) <= limit, "the share of weights that are dropped is not `dropout`"
     # Neighbours along each axis, in N/2 disjoint pairs: alike with probability 0.7² + 0.3².
     limit = math.sqrt(math.log(2 * 5 / 1e-6) / kept.numel())
     for axis, name in enumerate(("examples", "queries", "heads", "keys")):
@@ -239,8 +245,8 @@ def test_precision(student, rng, close):
     """A float64 module keeps all its digits, and a float32 module gives float32."""
     weights = weights_for(rng, 12)
     inputs = inputs_for(rng, 2, 5, 7, 12)
-    mask = some_allowed(rng, 2, 1, 5, 7)
-    expected = oracle(weights, 3, *inputs, mask)
+    mask = torch.ones(2, 1, 5, 7, dtype=torch.bool)
+    expected = oracle(weights, 3, *inputs)
     actual = built(student, weights, 3)(*inputs, mask=mask)
     close(actual, expected, rtol=1e-9, atol=1e-10, what="attention in float64")
     single = {name: x.float() for name, x in weights.items()}
@@ -254,15 +260,15 @@ def test_side_effects(student, rng, close, carried):
     """A call leaves its inputs as they were, and changes nothing for later calls or other instances."""
     weights, others = weights_for(rng, 12), weights_for(rng, 12)
     query, key, value = inputs_for(rng, 2, 4, 6, 12)
-    mask = some_allowed(rng, 2, 1, 1, 6)
-    mask[..., 0] = True
+    mask = torch.ones(2, 1, 4, 6, dtype=torch.bool)
     given = (query, key, value, mask)
     mha, other = built(student, weights, 3), built(student, others, 2)
-    result, (left, _) = carried(mha, *(x.clone() for x in given), causal=True)
-    close(result, oracle(weights, 3, query, key, value, mask & past(4, 6)), what="attention", **LOOSE)
+    result, (left, _) = carried(mha, *given, causal=True)
+    expected = oracle(weights, 3, query, key, value, past(4, 6))
+    close(result, expected, what="attention beside another instance", **LOOSE)
     for name, before, after in zip(("query", "key", "value", "mask"), given, left, strict=True):
         close(after, before, rtol=0, atol=0, what=f"{name} after the call")
-    close(other(*given), oracle(others, 2, *given), what="a second instance with other heads and weights", **LOOSE)
+    close(other(*given), oracle(others, 2, *given), what="the other instance, with its own weights", **LOOSE)
     for queries, keys in [(2, 3), (4, 5)]:
         inputs = inputs_for(rng, 3, queries, keys, 12)
         expected = oracle(weights, 3, *inputs, past(queries, keys))
@@ -273,18 +279,18 @@ def test_side_effects(student, rng, close, carried):
 @pytest.mark.method
 @pytest.mark.task("multi_head_attention")
 def test_by_hand(student, rng, close, apparatus):
-    """It is written by hand: no library attention runs, and no tensor goes through another precision."""
+    """It is written by hand: no ready-made attention runs, and no tensor goes through another precision."""
     for double, dtype in [(True, torch.float64), (False, torch.float32)]:
         weights = {name: x.to(dtype) for name, x in weights_for(rng, 12).items()}
         query, key, value = (x.to(dtype) for x in inputs_for(rng, 2, 4, 6, 12))
-        mask = some_allowed(rng, 2, 1, 4, 6)
+        mask = torch.ones(2, 1, 4, 6, dtype=torch.bool)
         mha = built(student, weights, 3, double=double)
         watched = apparatus.watched(mha, query, key, value, mask=mask)
         assert type(watched) is tuple, "the call gave no result"
-        result, library, precisions = watched
-        expected = oracle(weights, 3, query, key, value, mask)
+        result, ready_made, precisions = watched
+        expected = oracle(weights, 3, query, key, value)
         close(result, expected, what=f"attention in {dtype}", rtol=1e-4, atol=1e-5, dtype=False)
-        assert not library, f"library attention ran: {', '.join(library)}"
+        assert not ready_made, f"ready-made attention ran: {', '.join(ready_made)}"
         assert not precisions, f"a tensor of {dtype} was copied to {', '.join(precisions)} on the way"
 
 
@@ -335,7 +341,7 @@ def test_numpy_mask(student, rng, close, carried):
         q, k, v = numpy_inputs(rng, 2, 3)
         mask = some_allowed(rng, *shape).numpy()
         given = (q, k, v, mask)
-        answer, (left, _) = carried(student.attention, *(x.copy() for x in given))
+        answer, (left, _) = carried(student.attention, *given)
         output, weights = both(answer)
         expected = numpy_oracle(*given)
         close(output, expected[0], what=f"the output with a mask {shape}", rtol=1e-6, atol=1e-9)
