@@ -90,7 +90,8 @@ def _warm() -> Shell:
 
     del decimal, fractions, itertools
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
-    (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).sum().backward()  # type: ignore[no-untyped-call]
+    # With a gradient given: that way imports sympy, 240 ms that no fork should pay.
+    (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).backward(torch.ones(2, 2))  # type: ignore[no-untyped-call]
     np.linalg.norm(np.ones(2))
     importlib.metadata.version("numpy")
     shell = make()
