@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograde.crew import Task, work
+from autograde.errors import Explained
 from autograde.gradebook import submitted
 from autograde.journal import FILE, Journal, key
 from autograde.lock import Limits
@@ -22,7 +23,7 @@ from autograde.verdict import Result
 PER_WORKER = 4  # submissions below which another worker does not pay
 
 
-class BatchError(Exception):
+class BatchError(Explained):
     """There is nothing to grade, or not where it was looked for."""
 
 

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from autograde.errors import Explained
+
 EXIT_CODES = """\
 exit codes:
   0  done, and nothing for a person to look at
@@ -30,21 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # `autograde … | head`: who reads has seen enough. Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except Exception as error:
-        if not _is_expected(error):
-            raise
+    except Explained as error:
         print(f"autograde: {error}", file=sys.stderr)
         code = 2
     sys.exit(code)
-
-
-def _is_expected(error: Exception) -> bool:
-    """Whether an error's own message says what, where and what to do."""
-    from autograde.errors import GraderError
-    from autograde.question import QuestionError
-
-    names = ("BatchError", "ReleaseError", "GradebookError", "SubmissionError", "Broken", "LawError")
-    return isinstance(error, QuestionError | GraderError) or type(error).__name__ in names
 
 
 def _grade(options: argparse.Namespace) -> int:

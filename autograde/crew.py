@@ -41,10 +41,6 @@ class Task:
     seed: int
 
 
-class CrewError(Exception):
-    """Grading itself failed: ours, not a submission's."""
-
-
 def work(
     tasks: Iterable[Task],
     jobs: int,

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
+class Explained(Exception):
+    """Its message says what, where and what to do: a command prints it as one line, without a traceback."""
+
+
 class StudentError(Exception):
     """The learner's code raised, stopped or answered with what is no data; the message is for them.
 
@@ -23,7 +27,7 @@ class NoLength(StudentError, TypeError):
     """What has no len(); list() asks for one first, and takes a TypeError alone for "it has none"."""
 
 
-class GraderError(Exception):
+class GraderError(Explained):
     """A hidden test asked for what can't be done: our fault."""
 
 

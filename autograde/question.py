@@ -11,10 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from autograde.errors import Explained
+
 SYLLABUS = Path("autograde") / "questions" / "syllabus.toml"
 
 
-class QuestionError(Exception):
+class QuestionError(Explained):
     """There is no such question, or its files are not what they must be."""
 
 

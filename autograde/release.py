@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from autograde.errors import Explained
 from autograde.gradebook import Course, GradebookError, raised
 from autograde.question import Question, QuestionError, questions
 
 
-class ReleaseError(Exception):
+class ReleaseError(Explained):
     """A release or a solution could not be made; the message says of which topic, and why."""
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from autograde import wire
+from autograde.errors import Explained
 from autograde.lock import Limits
 
 TICK = 0.05  # seconds between two looks at a busy room
@@ -37,7 +38,7 @@ class Stopped(Exception):
     """The room has ended; the message is the named cause."""
 
 
-class Broken(Exception):
+class Broken(Explained):
     """The sandbox itself failed: ours, not the learner's."""
 
 

@@ -11,13 +11,15 @@ from typing import Any, Literal
 
 import nbformat
 
+from autograde.errors import Explained
+
 MAX_BYTES = 16 * 2**20
 MAX_CELLS = 2000
 
 Kind = Literal["setup", "try", "check", "learner", "text"]
 
 
-class SubmissionError(Exception):
+class SubmissionError(Explained):
     """The file is no notebook that can be graded; the message says why and what to do."""
 
 

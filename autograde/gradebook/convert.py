@@ -10,10 +10,11 @@ from nbgrader.converters import GenerateSolution
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from sqlalchemy.exc import SAWarning
 
+from autograde.errors import Explained
 from autograde.gradebook.notebooks import SolutionError
 
 
-class GradebookError(Exception):
+class GradebookError(Explained):
     """nbgrader could not do its part; the message is nbgrader's own."""
 
 

@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from autograde.errors import GraderError
 from autograde.grading import Grader
 from autograde.laws import behaviour, files, notebooks
-from autograde.laws.violation import LawError, Violation
-from autograde.question import Question, find, questions
+from autograde.laws.violation import Violation
+from autograde.question import Question, QuestionError, find, questions
+from autograde.submission import SubmissionError
 
-__all__ = ["LawError", "Violation", "examine_all", "violations"]
+__all__ = ["Violation", "examine_all", "violations"]
 
 
 def violations(
@@ -37,9 +39,7 @@ def of_question(question: Question, grader: Grader) -> list[Violation]:
         tests = grader.tests(question)
         found += notebooks.points(question, tests)
         return found + behaviour.examine(question, grader)
-    except Exception as error:
-        if type(error).__name__ not in ("QuestionError", "GraderError", "SubmissionError"):
-            raise
+    except (QuestionError, GraderError, SubmissionError) as error:
         return [Violation(0, question.slug, str(error), "mend the file, then run the laws again")]
 
 

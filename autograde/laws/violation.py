@@ -5,10 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class LawError(Exception):
-    """The laws can't be examined."""
-
-
 @dataclass(frozen=True)
 class Violation:
     """What is broken.
