@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import os
-import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from IPython.core.getipython import get_ipython
-from IPython.core.inputtransformer2 import TransformerManager
 
 from autograde import card, mistakes, recognition
 from autograde.grader import examine
 from autograde.hidden import Examined
-from autograde.live import Live, globals_kept
+from autograde.live import Live, globals_kept, run_here, silent
 from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
 from autograde.seed import derived
-from autograde.submission import grade_id, kind_of
 from autograde.verdict import Outcome, Recognised, Result
 
 HAND_IN = "Only the visible examples ran here. The hidden tests run when you hand in."
@@ -114,17 +109,6 @@ def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> 
     return dict(zip(names, behaviours(near, None), strict=True)) if near else {}
 
 
-def run_here(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The namespace that a notebook of ours makes in this process; a cell that raises does not stop the next."""
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for cell in notebook["cells"]:
-        if kind_of(cell) in ("setup", "learner"):
-            source = TransformerManager().transform_cell("".join(cell["source"]))
-            with contextlib.suppress(Exception):
-                exec(compile(source, f"<cell {grade_id(cell)}>", "exec"), namespace)  # noqa: S102  our own cells
-    return namespace
-
-
 def _namespace() -> dict[str, Any]:
     shell = get_ipython()
     if shell is None:
@@ -140,15 +124,3 @@ def _of_part(result: Result, part: str | None) -> Result:
     return Result(
         result.slug, verdicts=result.of_part(part), recognised=result.recognised, notes=result.notes
     )
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """What the learner's functions print while they are tested would bury the card."""
-    with (
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")
-        yield

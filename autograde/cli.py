@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from autograde.errors import Explained
+from autograde.lean import spare_imports
 
 EXIT_CODES = """\
 exit codes:
@@ -22,6 +23,7 @@ exit codes:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit; a fault of the caller's is one line on standard error, not a traceback."""
+    spare_imports()
     options = _parser().parse_args(arguments)
     try:
         code = options.run(options)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,55 +34,60 @@ class Task:
         seed: the question's seed.
     """
 
-    name: Any
+    name: str
     question: Question
     data: bytes | None
     problem: str
     seed: int
 
 
-def work(
-    tasks: Iterable[Task],
-    jobs: int,
-    done: Callable[[Task, Result], None],
-    limits: Limits | None = None,
-    *,
-    missing: Callable[[dict[str, str]], None] = lambda _: None,
-) -> list[tuple[Task, str]]:
-    """Grade all tasks in `jobs` processes.
+class Crew:
+    """Grades all tasks in processes of their own, from when it is made. Use it as a context manager.
+
+    Iterating gives each task's name with its result, or with the reason why it could not be graded: our fault,
+    for a person to look at. What ends the block ends the processes.
 
     Args:
         tasks: what to grade.
         jobs: how many processes, at least 1.
-        done: called with each result as it comes, in the caller's thread.
+        working: the folder of the gradebook, which the processes share.
         limits: what each submission may use.
-        missing: called with the layers of the lock that this machine does not give, where there are any.
 
-    Returns:
-        The tasks that could not be graded, each with the reason: our fault, for a person to look at.
+    Attributes:
+        missing: layers of the lock that this machine does not give; complete when all was graded.
     """
-    waiting: queue.Queue[Task] = queue.Queue()
-    for task in tasks:
-        waiting.put(task)
-    count = waiting.qsize()
-    ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
-    failed: list[tuple[Task, str]] = []
-    # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
-    with tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True) as scratch:
-        crew = [_Worker(waiting, ready, limits or Limits(), scratch) for _ in range(min(jobs, count))]
-        try:
-            for _ in range(count):
-                task, answer = ready.get()
-                if isinstance(answer, Result):
-                    done(task, answer)
-                else:
-                    failed.append((task, answer))
-        finally:
-            for worker in crew:
-                worker.stop()
-                if worker.missing:
-                    missing(worker.missing)
-    return failed
+
+    def __init__(self, tasks: Iterable[Task], jobs: int, working: Path, limits: Limits | None = None) -> None:
+        waiting: queue.Queue[Task] = queue.Queue()
+        for task in tasks:
+            waiting.put(task)
+        self.missing: dict[str, str] = {}
+        self._count = waiting.qsize()
+        self._ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
+        # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
+        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True)
+        setup = {"working": str(working), "limits": asdict(limits or Limits())}
+        self._workers = [
+            _Worker(waiting, self._ready, setup, self._scratch.name) for _ in range(min(jobs, self._count))
+        ]
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+        self._scratch.cleanup()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[str, Result | str]]:
+        for _ in range(self._count):
+            task, answer = self._ready.get()
+            yield task.name, answer
+        for worker in self._workers:
+            self.missing |= worker.missing
 
 
 class _Worker:
@@ -92,10 +97,10 @@ class _Worker:
         self,
         waiting: queue.Queue[Task],
         ready: queue.Queue[tuple[Task, Result | str]],
-        limits: Limits,
+        setup: dict[str, Any],
         scratch: str,
     ) -> None:
-        self._waiting, self._ready, self._limits, self._scratch = waiting, ready, limits, scratch
+        self._waiting, self._ready, self._setup, self._scratch = waiting, ready, setup, scratch
         self.missing: dict[str, str] = {}
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
@@ -164,7 +169,7 @@ class _Worker:
         )
         self._process = process
         assert process.stdin is not None
-        process.stdin.write(json.dumps({"root": str(root), "limits": asdict(self._limits)}) + "\n")
+        process.stdin.write(json.dumps({"root": str(root), **self._setup}) + "\n")
         return process
 
     def _end(self) -> None:

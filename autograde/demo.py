@@ -15,7 +15,8 @@ from textwrap import dedent
 from typing import Any
 
 from autograde import mistakes, report
-from autograde.batch import BatchError, grade_class
+from autograde.batch import grade_class
+from autograde.errors import Explained
 from autograde.lock import Limits
 from autograde.question import Question, questions, require_root
 from autograde.release import make_release
@@ -64,6 +65,10 @@ def {function}(*args, **kwargs):
 """
 
 
+class DemoError(Explained):
+    """The folder is not the demo's, or a step of it failed."""
+
+
 def run(folder: Path, limits: Limits | None = None) -> int:
     """Build the class in a folder, grade it, print the class table, write the feedback.
 
@@ -72,7 +77,7 @@ def run(folder: Path, limits: Limits | None = None) -> int:
         limits: what each submission may use.
 
     Raises:
-        BatchError: the folder is there and is not the demo's.
+        DemoError: the folder is there and is not the demo's.
     """
     began = time.monotonic()
     root = require_root()
@@ -162,12 +167,12 @@ def _first_function(question: Question) -> tuple[str, str]:
         found = re.search(r"^def (\w+)", "".join(cell["source"]), re.MULTILINE)
         if about.get("solution") and found:
             return about["grade_id"], found.group(1)
-    raise BatchError(f"{question.source} defines no function in a solution cell")
+    raise DemoError(f"{question.source} defines no function in a solution cell")
 
 
 def _empty(folder: Path) -> None:
     if folder.exists() and not (folder / MARKER).is_file() and any(folder.iterdir()):
-        raise BatchError(f"{folder} is there and was not made by the demo: name another folder")
+        raise DemoError(f"{folder} is there and was not made by the demo: name another folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()
@@ -179,7 +184,7 @@ def _nbgrader(folder: Path, *arguments: str) -> None:
         [sys.executable, "-m", "nbgrader", *arguments], cwd=folder, capture_output=True, text=True
     )
     if done.returncode:
-        raise BatchError(f"nbgrader {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
+        raise DemoError(f"nbgrader {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
 
 
 def _say(line: str) -> None:

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from functools import cache
 from pathlib import Path
 
-from autograde.question import Question
+from autograde.private import FOLDER, private
 from autograde.verdict import Result
 
-FILE = Path(".autograde") / "journal.jsonl"
-
-
-def key(question: Question, data: bytes, seed: int) -> str:
-    """What a result depends on: the submitted bytes, the seed, the question's own files, and our code."""
-    digest = hashlib.sha256(f"{question.slug}/{seed}/{_engine()}/".encode())
-    named = (question.tests, question.mistakes, question.apparatus, question.source, question.release)
-    for path in (*named, *sorted(path for path in question.data.rglob("*") if path.is_file())):
-        digest.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())
-    digest.update(data)
-    return digest.hexdigest()
-
-
-@cache
-def _engine() -> str:
-    """The code that grades, this process's own: after a mend nothing is answered from before it."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for path in sorted(package.rglob("*.py")):
-        if "questions" not in path.parts:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+FILE = FOLDER / "journal.jsonl"
 
 
 class Journal:
@@ -58,7 +35,7 @@ class Journal:
         """Add one result; it is on the disk when this returns."""
         self._results[key] = result
         line = json.dumps({"key": key, "result": result.to_json()}, ensure_ascii=True) + "\n"
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(self.path.parent)
         # One write in append mode: lines of several processes do not mix. The leading newline closes a
         # line that a killed run left torn.
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

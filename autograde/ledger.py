@@ -9,7 +9,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-FILE = Path(".autograde") / "recorded.json"
+from autograde.private import FOLDER, private
+
+FILE = FOLDER / "recorded.json"
 
 
 class Ledger:
@@ -45,7 +47,7 @@ class Ledger:
     def save(self) -> None:
         """Write the file, whole or not at all."""
         path = self.working / FILE
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private(path.parent)
         new = path.with_suffix(f".{os.getpid()}")
         new.write_text(json.dumps(self._told, indent=0), encoding="utf-8")
         new.replace(path)

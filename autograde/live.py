@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import random
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+from IPython.core.inputtransformer2 import TransformerManager
 
 from autograde import wire
 from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.submission import grade_id, kind_of
 
 
 class Live:
     """A sitting with live objects of this process: the same frames, no process between.
+
+    What the learner's code does to torch's random numbers, grad mode and default dtype stays on its own side,
+    as it does in a room.
 
     Args:
         namespace: the learner's names.
@@ -23,23 +30,26 @@ class Live:
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._asker: wire.Asker | None = None
+        self._away = _torch_state()
         self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
 
     def begin(self, seed: int) -> None:
-        """Reset the process's random numbers; the caller restores them."""
-        self.endpoint.do_forget()
-        self.endpoint.do_seed(seed)
+        """Reset the learner's random numbers; the caller restores those of the process."""
+        with self._theirs():
+            self.endpoint.do_forget()
+            self.endpoint.do_seed(seed)
 
     def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:  # noqa: ARG002  what a room names in a cause
         """Carry out one request here; KeyboardInterrupt passes through."""
         self._asker = asker
-        answer = self.endpoint.answer(_through(message, asker.export, self.endpoint.resolve))
-        try:
-            return dict(_through(answer, self.endpoint.export, asker.resolve))
-        except KeyboardInterrupt:
-            raise
-        except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
-            return {"error": described(error)}
+        with self._theirs():
+            answer = self.endpoint.answer(_through(message, asker.export, self.endpoint.resolve))
+            try:
+                return dict(_through(answer, self.endpoint.export, asker.resolve))
+            except KeyboardInterrupt:
+                raise
+            except Exception as error:  # noqa: BLE001  an object that lies may raise anything when it is read
+                return {"error": described(error)}
 
     def _callback(self, number: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         asker = self._asker
@@ -47,31 +57,87 @@ class Live:
         call = _through(
             {"callback": number, "args": args, "kwargs": kwargs}, self.endpoint.export, asker.resolve
         )
-        answer = _through(asker.callback(call), asker.export, self.endpoint.resolve)
+        with self._theirs():  # back to ours
+            answer = asker.callback(call)
+        answer = _through(answer, asker.export, self.endpoint.resolve)
         if "raised" in answer:
             raise rebuilt(answer["raised"])
         return answer["returned"]
 
+    @contextlib.contextmanager
+    def _theirs(self) -> Iterator[None]:
+        """Exchange the two sides' states of torch, and exchange them back."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        here = _torch_state()
+        _restore(self._away)
+        self._away = here
+
+
+_TorchState = tuple[torch.Tensor, bool, torch.dtype]
+
+
+def _torch_state() -> _TorchState:
+    return torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
+
+
+def _restore(state: _TorchState) -> None:
+    torch.set_rng_state(state[0])
+    torch.set_grad_enabled(state[1])
+    torch.set_default_dtype(state[2])
+
 
 def _through(message: Any, export: wire.Export, resolve: wire.Resolve) -> Any:
-    frame = wire.pack(message, export)
-    head, _ = wire.HEADER.unpack_from(frame)
-    start = wire.HEADER.size
-    return wire.unpack(frame[start : start + head], frame[start + head :], resolve)
+    return wire.unpack(*wire.split(wire.pack(message, export)), resolve)
 
 
-@contextmanager
+def needs_room(notebook: dict[str, Any]) -> bool:
+    """Whether a notebook of ours has magics in its code, which only a shell understands."""
+    return any("get_ipython()" in source for _, source in _sources(notebook))
+
+
+def run_here(notebook: dict[str, Any]) -> dict[str, Any]:
+    """The namespace that a notebook of ours makes in this process; a cell that raises does not stop the next."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for name, source in _sources(notebook):
+        with contextlib.suppress(Exception):
+            exec(compile(source, f"<cell {name}>", "exec"), namespace)  # noqa: S102  our own cells
+    return namespace
+
+
+def _sources(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for cell in notebook["cells"]:
+        if kind_of(cell) in ("setup", "learner"):
+            yield grade_id(cell), TransformerManager().transform_cell("".join(cell["source"]))
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """What the learner's functions print while they are tested would bury the card."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
 def globals_kept() -> Iterator[None]:
     """Restore the random states, grad mode, default dtype and threads of this process afterwards."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    grad, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
+    python, numpy, state = random.getstate(), np.random.get_state(), _torch_state()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the grader does: small calls, many of them
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
-        torch.set_grad_enabled(grad)
-        torch.set_default_dtype(dtype)
+        random.setstate(python)
+        np.random.set_state(numpy)
+        _restore(state)
         torch.set_num_threads(threads)

@@ -2,65 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from autograde.gradebook import Course, record
 from autograde.ledger import Ledger
-from autograde.progress import progress
 from autograde.release import register
 
 
-@dataclass(frozen=True)
 class Recorder:
-    """Records a class.
+    """Records a class, one student after another; `save` it when done, or when stopped.
 
-    Attributes:
+    Args:
         folder: nbgrader's submitted/; the gradebook is beside it.
         root: the checkout.
+        topics: those that will be recorded; the gradebook is told of them.
         seed: what the results were made with, where that is not the course's secret.
+        again: record everybody, also who is up to date.
     """
 
-    folder: Path
-    root: Path
-    seed: int | None = None
+    def __init__(
+        self, folder: Path, root: Path, topics: Sequence[str], *, seed: int | None, again: bool
+    ) -> None:
+        self._folder, self._seed, self._again = folder, seed, again
+        self._working = folder.resolve().parent
+        register(root, topics, self._working)
+        self._ledger, self._there = Ledger(self._working), _in_gradebook(self._working, topics)
 
-    def record(
-        self, students: Mapping[tuple[str, str], Sequence[str]], again: bool, notes: list[str]
-    ) -> bool:
-        """Have nbgrader record every student whose results are not those that it was told last.
+    def record(self, topic: str, student: str, keys: Sequence[str]) -> str | None:
+        """Have nbgrader record one student, unless it was told these results before.
 
         Args:
-            students: topic and student, to the journal's keys of the results.
-            again: record everybody.
-            notes: what a person should know is added here.
+            topic: nbgrader's assignment.
+            student: whose.
+            keys: the journal's keys of the results, in the order of the questions.
 
         Returns:
-            Whether somebody could not be recorded.
+            Why that was not possible, or None.
         """
-        working = self.folder.resolve().parent
-        topics = list(dict.fromkeys(topic for topic, _ in students))
-        register(self.root, topics, working)
-        ledger, there = Ledger(working), _in_gradebook(working, topics)
-        todo = [
-            (topic, student, names)
-            for (topic, student), names in students.items()
-            if again or (topic, student) not in there or not ledger.holds(student, topic, names)
-        ]
-        refused: list[str] = []
-        try:
-            with progress("recording", len(todo)) as advance:
-                for topic, student, names in todo:
-                    errors = record(working, topic, [student], seed=self.seed, submitted=self.folder)
-                    refused += [f"{name}/{topic}: not in the gradebook: {why}" for name, why in errors]
-                    if not errors:
-                        ledger.enter(student, topic, names)
-                    advance()
-        finally:
-            ledger.save()
-        notes += refused
-        return bool(refused)
+        known = (topic, student) in self._there and self._ledger.holds(student, topic, keys)
+        if known and not self._again:
+            return None
+        for _, why in record(self._working, topic, [student], seed=self._seed, submitted=self._folder):
+            return f"{student}/{topic}: not in the gradebook: {why}"
+        self._ledger.enter(student, topic, keys)
+        return None
+
+    def save(self) -> None:
+        """Keep what was recorded for the next run."""
+        self._ledger.save()
 
 
 def _in_gradebook(working: Path, topics: Sequence[str]) -> set[tuple[str, str]]:

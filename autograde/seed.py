@@ -9,10 +9,11 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from autograde.private import FOLDER, private
 from autograde.question import QuestionError
 
 VARIABLE = "AUTOGRADE_SEED"  # `--seed` for everything that one command starts
-FILE = Path(".autograde") / "seed"
+FILE = FOLDER / "seed"
 
 
 def course_seed(working: Path, slug: str, override: int | None = None) -> int:
@@ -36,7 +37,7 @@ def course_seed(working: Path, slug: str, override: int | None = None) -> int:
 
 def _secret(working: Path) -> str:
     path = working / FILE
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private(path.parent)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix="seed-", encoding="ascii") as made:
         made.write(secrets.token_hex(32) + "\n")
         made.flush()

@@ -280,6 +280,17 @@ def pack(value: object, export: Export) -> bytes:
     return b"".join((HEADER.pack(len(header), encoder.size), header, *encoder.buffers))
 
 
+def split(frame: bytes) -> tuple[bytes, bytes]:
+    """The header and payload of a whole frame; WireError where it is not whole."""
+    if len(frame) < HEADER.size:
+        raise WireError("not a frame: too short")
+    head, body = HEADER.unpack_from(frame)
+    payload = HEADER.size + head
+    if len(frame) != payload + body:
+        raise WireError("not a frame: torn")
+    return frame[HEADER.size : payload], frame[payload:]
+
+
 def unpack(header: bytes, payload: bytes, resolve: Resolve) -> Any:
     """The value in a frame's two parts; whatever is wrong with it, WireError."""
     try:

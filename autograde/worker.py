@@ -11,13 +11,16 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autograde.errors import GraderError
-from autograde.grading import Grader
+from autograde.lean import spare_imports
 from autograde.lock import Limits
 from autograde.question import Question, QuestionError, find
 from autograde.room import Broken
+
+if TYPE_CHECKING:
+    from autograde.grading import Grader
 
 
 def main() -> None:
@@ -26,9 +29,12 @@ def main() -> None:
     # Whatever a library prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="ascii")
     os.dup2(2, 1)
+    spare_imports()
+    from autograde.grading import Grader
+
     setup = json.loads(sys.stdin.readline())
     root = Path(setup["root"])
-    with Grader(Limits(**setup["limits"])) as grader:
+    with Grader(Limits(**setup["limits"]), working=Path(setup["working"])) as grader:
         grader.zygote.start()
         for line in sys.stdin:
             answers.write(json.dumps(_answer(grader, root, json.loads(line))) + "\n")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from autograde import demo
-from autograde.batch import BatchError, grade_class
+from autograde.batch import grade_class
+from autograde.demo import DemoError
 from autograde.lock import Limits
 from autograde.report import Row
 
@@ -103,6 +104,6 @@ def test_feedback_names_the_mistake_and_hides_the_test(folder: Path) -> None:
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     """The demo does not empty a folder that it did not make."""
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(BatchError, match="name another folder"):
+    with pytest.raises(DemoError, match="name another folder"):
         demo.run(tmp_path)
     assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"

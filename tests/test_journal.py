@@ -14,7 +14,8 @@ import classroom
 import pytest
 import tiny_course
 
-from autograde.journal import Journal, key
+from autograde.digest import digest
+from autograde.journal import Journal
 from autograde.question import Question, QuestionError, find
 from autograde.seed import FILE, VARIABLE, course_seed
 from autograde.verdict import CellOutput, Outcome, Recognised, Result, Verdict
@@ -264,21 +265,21 @@ def new_data(question: Question) -> None:
 )
 def test_key_follows_the_questions_files(question: Question, change: Callable[[Question], None]) -> None:
     """A result is looked up under another key once a file that it rests on has changed."""
-    before = key(question, b"data", 1)
-    assert key(question, b"data", 1) == before
+    before = digest(question, b"data", 1)
+    assert digest(question, b"data", 1) == before
     change(question)
-    assert key(question, b"data", 1) != before
+    assert digest(question, b"data", 1) != before
 
 
 def test_key_follows_bytes_seed_and_slug(question: Question) -> None:
     """Other bytes, another seed and another question are other keys."""
-    keys = {key(question, b"data", 1), key(question, b"date", 1), key(question, b"data", 2)}
-    keys.add(key(find("add_up", question.root), b"data", 1))
+    keys = {digest(question, b"data", 1), digest(question, b"date", 1), digest(question, b"data", 2)}
+    keys.add(digest(find("add_up", question.root), b"data", 1))
     assert len(keys) == 4
 
 
 def test_key_does_not_follow_the_variants(question: Question) -> None:
     """Correct variants are for the laws: editing them grades nobody again."""
-    before = key(question, b"data", 1)
+    before = digest(question, b"data", 1)
     question.variants.write_text("# more\n", encoding="utf-8")
-    assert key(question, b"data", 1) == before
+    assert digest(question, b"data", 1) == before

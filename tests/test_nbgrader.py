@@ -19,8 +19,9 @@ from nbgrader.coursedir import CourseDirectory
 from tiny_course import TOPIC, cell_of, essay, forged_full_marks, released, solved, submit, without
 from traitlets.config.loader import PyFileConfigLoader
 
+from autograde.digest import digest
 from autograde.gradebook import Score, configure, earned, record, scores
-from autograde.journal import FILE, Journal, key
+from autograde.journal import FILE, Journal
 from autograde.question import find
 from autograde.release import register
 from autograde.seed import course_seed
@@ -326,7 +327,7 @@ def test_a_seed_of_ones_own_is_used_for_the_journal(course: SimpleNamespace, tmp
     question = find("add_up", root)
     data = (root / "submitted" / "zed" / TOPIC / "add_up.ipynb").read_bytes()
     lucky = Result("add_up", (Verdict("test_sum", "said by the journal", Outcome.FAILED, 1),))
-    Journal(root / FILE).put(key(question, data, course_seed(root, "add_up", 7)), lucky)
+    Journal(root / FILE).put(digest(question, data, course_seed(root, "add_up", 7)), lucky)
     assert record(root, TOPIC, ["zed"], notebook="add_up", seed=7) == []
     assert scores(root, TOPIC)["zed", "add_up"].score == 0
     assert record(root, TOPIC, ["zed"], notebook="add_up") == []

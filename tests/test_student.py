@@ -525,6 +525,28 @@ def test_globals_kept(live):
     assert torch.get_default_dtype() is torch.float32
 
 
+def test_torch_states_are_the_learners_own(student):
+    """What the learner's code does to torch's random numbers, grad mode and dtype stays on its side."""
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    student.spoil()
+    assert torch.equal(torch.rand(4), expected)
+    assert torch.is_grad_enabled()
+    assert torch.get_default_dtype() is torch.float32
+
+
+def test_same_random_numbers_over_both(room, live):
+    """From the same seed the learner's code draws the same numbers in a room and over live objects."""
+    drawn = []
+    with globals_kept():
+        for sitting in (room, live):
+            sitting.begin(7)
+            torch.manual_seed(3)  # the test's own, which must not matter
+            drawn.append(Student(sitting).noise())
+    assert drawn[0] == drawn[1]
+
+
 # --- hidden tests over both --------------------------------------------------------------------------------
 
 HIDDEN = '''

@@ -11,7 +11,7 @@ from autograde.gradebook.convert import GradebookError
 from autograde.gradebook.course import Course, Score, is_configured, record, scores
 from autograde.gradebook.grades import earned
 from autograde.gradebook.notebooks import raised
-from autograde.gradebook.results import question_of, results_for, submitted
+from autograde.gradebook.results import question_of, results_for
 
 __all__ = [
     "Course",
@@ -25,5 +25,4 @@ __all__ = [
     "record",
     "results_for",
     "scores",
-    "submitted",
 ]

@@ -10,7 +10,8 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbconvert.exporters.exporter import ResourcesDict
 
-from autograde.gradebook.results import question_of, submitted
+from autograde.gradebook.results import question_of
+from autograde.handin import content
 from autograde.question import Question
 from autograde.submission import SubmissionError, read
 
@@ -52,7 +53,7 @@ class SubmissionExporter(NotebookExporter):
     def _rebuilt(self, question: Question, path: Path) -> Any:
         release = question.release_notebook
         try:
-            submission = read(submitted(path, path.parent), release)
+            submission = read(content(path, path.parent), release)
         except SubmissionError as error:
             self.log.warning("%s: %s", path, error)
             notebook = read(json.dumps(release).encode(), release).notebook

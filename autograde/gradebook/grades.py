@@ -12,7 +12,8 @@ from nbgrader.preprocessors import Execute, SaveAutoGrades
 
 from autograde import card
 from autograde.gradebook.feedback import inert
-from autograde.gradebook.results import question_of, results_for, submitted
+from autograde.gradebook.results import question_of, results_for
+from autograde.handin import content
 from autograde.question import Question
 from autograde.submission import SubmissionError, grade_id, kind_of
 from autograde.verdict import Result
@@ -115,7 +116,7 @@ def part_of(name: str) -> str | None:
 
 def _result(question: Question, home: Path, working: Path) -> Result:
     try:
-        data = submitted(home / f"{question.slug}.ipynb", home)
+        data = content(home / f"{question.slug}.ipynb", home)
     except SubmissionError as error:
         return Result(question.slug, problem=str(error))
     return results_for(question, data, working)

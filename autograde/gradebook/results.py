@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import stat
 import threading
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograde.journal import FILE, Journal, key
+from autograde.digest import digest
+from autograde.journal import FILE, Journal
 from autograde.question import Question, QuestionError, course_root, questions
 from autograde.seed import course_seed
-from autograde.submission import MAX_BYTES, SubmissionError
 from autograde.verdict import Result
 
 if TYPE_CHECKING:
@@ -37,35 +36,6 @@ def question_of(slug: str, working: Path) -> Question | None:
     return next((question for question in questions(root) if question.slug == slug), None)
 
 
-def submitted(path: Path, home: Path) -> bytes:
-    """The bytes of a submitted file.
-
-    Args:
-        path: the file.
-        home: the folder of the submission; a link that leads out of it is refused.
-
-    Raises:
-        SubmissionError: it can't be read, or is too large.
-    """
-    try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise SubmissionError(
-                "not a notebook: a folder or a device has its name: hand in the .ipynb file"
-            )
-        if home.resolve() not in path.resolve().parents:
-            raise SubmissionError("a link to a file outside the submission: hand in the .ipynb file itself")
-        if state.st_size > MAX_BYTES:
-            raise SubmissionError(
-                f"the file has {state.st_size / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20}: "
-                "clear the outputs (Edit → Clear Outputs of All Cells), save and hand in again"
-            )
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise SubmissionError(f"the file can't be read: {error.strerror}: hand in again") from None
-
-
 def results_for(question: Question, data: bytes, working: Path) -> Result:
     """What one submission earned: looked up in the journal of the course, else graded now and written there.
 
@@ -75,11 +45,11 @@ def results_for(question: Question, data: bytes, working: Path) -> Result:
         working: the folder of the gradebook, where the journal and the seed are.
     """
     seed = course_seed(working, question.slug, SEED.get())
-    name = key(question, data, seed)
+    name = digest(question, data, seed)
     journal = _journal(working)
     result = journal.get(name)
     if result is None:
-        result = _warm.grade(question, data, seed)
+        result = _warm.grade(question, data, seed, working)
         journal.put(name, result)
     return result
 
@@ -105,12 +75,12 @@ class _Warm:
         self._timer: threading.Timer | None = None
         self._files: dict[str, str] = {}
 
-    def grade(self, question: Question, data: bytes, seed: int) -> Result:
+    def grade(self, question: Question, data: bytes, seed: int, working: Path) -> Result:
         with self._lock:
             if self._timer:
                 self._timer.cancel()
             try:
-                return self._fresh(question).grade(question, data, seed)
+                return self._fresh(question, working).grade(question, data, seed)
             finally:
                 self._timer = threading.Timer(IDLE, self.close)
                 self._timer.daemon = True
@@ -120,17 +90,17 @@ class _Warm:
         with self._lock:
             self._end()
 
-    def _fresh(self, question: Question) -> Grader:
+    def _fresh(self, question: Question, working: Path) -> Grader:
         # Here, not above: nbgrader reads its configuration for every command, and this import takes a second.
         from autograde.grading import Grader
 
         # In a server that lives long the hidden tests may have been edited since they were collected.
-        files = key(question, b"", 0)
+        files = digest(question, b"", 0)
         if self._files.setdefault(question.slug, files) != files:
             self._end()
             self._files[question.slug] = files
         if self._grader is None:
-            self._grader = Grader()
+            self._grader = Grader(working=working)
         return self._grader
 
     def _end(self) -> None:

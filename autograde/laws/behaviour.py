@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from autograde import mistakes, recognition, submission, wire
-from autograde.checking import examine_here, run_here, silent
+from autograde.checking import examine_here
 from autograde.grading import Grader
 from autograde.hidden import Examined
 from autograde.laws.violation import Violation
-from autograde.live import globals_kept
+from autograde.live import globals_kept, run_here, silent
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.seed import derived

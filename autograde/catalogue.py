@@ -1,0 +1,109 @@
+"""How a question's reference and its known mistakes behave under one seed: found out once, kept in files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from autograde import mistakes, wire
+from autograde.digest import digest
+from autograde.mistakes import Change
+from autograde.private import FOLDER, private
+from autograde.question import Question
+from autograde.recognition import Behaviour
+from autograde.student import Observation
+
+KNOWN = FOLDER / "known"
+
+
+class Catalogue:
+    """The behaviours of one question under one seed.
+
+    Several processes that need them at the same time share the work: each begins somewhere else, keeps what it
+    has found out in a file of its own, and takes what the others have.
+
+    Args:
+        question: whose.
+        seed: the question's seed.
+        working: the folder of the gradebook; the files are kept in it, mode 700 (they hold answers). None: nowhere.
+        run: finds out how the reference, changed by this much, behaves.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        seed: int,
+        working: Path | None,
+        run: Callable[[Sequence[Change]], Behaviour],
+    ) -> None:
+        self._changes: dict[str, Sequence[Change]] = {"": ()}
+        self._changes |= {change.name: (change,) for change in mistakes.mistakes(question)}
+        self._run = run
+        self._behaviours: dict[str, Behaviour] = {}
+        self._home = (
+            None if working is None else _home(working / KNOWN, question, digest(question, b"", seed))
+        )
+
+    def reference(self) -> Behaviour:
+        """How the reference behaves."""
+        return self._behaviour("")
+
+    def behaviours(self) -> dict[str, Behaviour]:
+        """How each known mistake behaves, by its name, in the order of the file."""
+        names = [name for name in self._changes if name]
+        missing = [name for name in names if name not in self._behaviours]
+        random.Random(os.getpid()).shuffle(missing)  # noqa: S311  so that two processes do not do the same
+        for name in missing:
+            self._behaviour(name)
+        return {name: self._behaviours[name] for name in names}
+
+    def _behaviour(self, name: str) -> Behaviour:
+        if name not in self._behaviours:
+            self._behaviours[name] = self._kept(name) or self._found(name)
+        return self._behaviours[name]
+
+    def _found(self, name: str) -> Behaviour:
+        behaviour = self._run(self._changes[name])
+        if self._home is not None:
+            with contextlib.suppress(OSError, wire.WireError):  # not kept: found out again the next time
+                private(self._home)
+                new = self._file(name, f".{os.getpid()}")
+                new.write_bytes(_packed(behaviour))
+                new.replace(self._file(name))
+        return behaviour
+
+    def _kept(self, name: str) -> Behaviour | None:
+        if self._home is None:
+            return None
+        try:
+            return _unpacked(self._file(name).read_bytes())
+        except (OSError, wire.WireError):
+            return None
+
+    def _file(self, name: str, more: str = "") -> Path:
+        assert self._home is not None
+        return self._home / f"{name or '='}{more}"  # no mistake is called "="
+
+
+def _home(folder: Path, question: Question, name: str) -> Path:
+    """The folder of one question as it is now; what was kept of it as it was before is removed."""
+    home = folder / question.slug / name
+    if not home.exists() and home.parent.is_dir():
+        for old in home.parent.iterdir():
+            shutil.rmtree(old, ignore_errors=True)
+    return home
+
+
+def _packed(behaviour: Behaviour) -> bytes:
+    seen = {test: (one.answers, one.rtol, one.atol) for test, one in behaviour.seen.items()}
+    # A handle is like no other thing, and crosses as such.
+    return wire.pack((behaviour.failed, behaviour.passed, seen), lambda _: ["h"])
+
+
+def _unpacked(frame: bytes) -> Behaviour:
+    failed, passed, seen = wire.unpack(*wire.split(frame), lambda _: object())
+    return Behaviour(failed, passed, {test: Observation(*fields) for test, fields in seen.items()})

@@ -1,0 +1,86 @@
+"""How known mistakes behave, found out once and shared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from autograde.catalogue import KNOWN, Catalogue
+from autograde.mistakes import Change, mistakes
+from autograde.question import Question
+from autograde.recognition import Behaviour
+from autograde.student import Observation
+
+
+class Run:
+    """Counts what is found out, and answers with something of every kind."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, changes: Sequence[Change]) -> Behaviour:
+        """Note what was asked for."""
+        self.asked.append(changes[0].name if changes else "")
+        answers = [torch.ones(2, dtype=torch.float16), np.arange(3), ("raised", "ValueError"), {"a": [1.5]}]
+        return Behaviour(frozenset({"test_a"}), frozenset({"test_b"}), {"test_a": Observation(answers, 1e-3)})
+
+
+@pytest.fixture
+def names(question: Question) -> list[str]:
+    """The known mistakes of the tiny course's question."""
+    return [change.name for change in mistakes(question)]
+
+
+def test_each_is_found_out_once(question: Question, names: list[str], tmp_path: Path) -> None:
+    """A second catalogue takes what the first has found out, the same in every kind of answer."""
+    first, second = Run(), Run()
+    found = Catalogue(question, 1, tmp_path, first)
+    found.reference()
+    kept = Catalogue(question, 1, tmp_path, second)
+    assert list(found.behaviours()) == list(kept.behaviours()) == names
+    assert sorted(first.asked) == sorted(["", *names])
+    assert second.asked == []
+    one, other = found.behaviours()[names[0]], kept.behaviours()[names[0]]
+    assert (one.failed, one.passed) == (other.failed, other.passed)
+    mine, theirs = one.seen["test_a"], other.seen["test_a"]
+    assert (mine.rtol, mine.atol) == (theirs.rtol, theirs.atol)
+    assert torch.equal(mine.answers[0], theirs.answers[0])
+    assert theirs.answers[0].dtype == torch.float16
+    assert np.array_equal(mine.answers[1], theirs.answers[1])
+    assert mine.answers[2:] == theirs.answers[2:]
+
+
+def test_another_seed_is_another_behaviour(question: Question, names: list[str], tmp_path: Path) -> None:
+    """What was found out under one seed is not taken for another, and does not stay when it is no longer asked for."""
+    again = Run()
+    Catalogue(question, 1, tmp_path, Run()).behaviours()
+    Catalogue(question, 2, tmp_path, again).behaviours()
+    assert sorted(again.asked) == sorted(names)
+    assert len(list((tmp_path / KNOWN / question.slug).iterdir())) == 1
+
+
+def test_damaged_file_is_found_out_again(question: Question, names: list[str], tmp_path: Path) -> None:
+    """A torn file costs its own work and nothing else."""
+    again = Run()
+    Catalogue(question, 1, tmp_path, Run()).behaviours()
+    (damaged,) = (tmp_path / KNOWN / question.slug).glob(f"*/{names[0]}")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    Catalogue(question, 1, tmp_path, again).behaviours()
+    assert again.asked == [names[0]]
+
+
+def test_answers_are_private(question: Question, tmp_path: Path) -> None:
+    """What is kept holds answers to the hidden tests: its folders are the owner's alone."""
+    Catalogue(question, 1, tmp_path, Run()).behaviours()
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / KNOWN).rglob("*") if path.is_dir())
+
+
+def test_nowhere_to_keep(question: Question, names: list[str], tmp_path: Path) -> None:
+    """Where nothing can be written the work is done all the same."""
+    (tmp_path / ".autograde").write_text("a file", encoding="utf-8")
+    assert list(Catalogue(question, 1, tmp_path, Run()).behaviours()) == names
+    assert list(Catalogue(question, 1, None, Run()).behaviours()) == names
