@@ -11,11 +11,12 @@ from IPython.core.getipython import get_ipython
 from autograde import card, mistakes, recognition
 from autograde.grader import examine
 from autograde.hidden import Examined
-from autograde.live import Live, globals_kept, run_here, silent
+from autograde.live import Live, globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
 from autograde.recognition import Behaviour
 from autograde.seed import derived
+from autograde.stage import staged_in_turn
 from autograde.verdict import Outcome, Recognised, Result
 
 HAND_IN = "Only the visible examples ran here. The hidden tests run when you hand in."
@@ -64,7 +65,7 @@ def examined_here(
     with globals_kept(), silent():
         (examined,) = examine_here(question, [namespace], only=None if only is None else {only})
         if any(v.outcome is Outcome.BROKEN for v in examined.verdicts):
-            reference = examine_here(question, [run_here(mistakes.solved(question))])
+            reference = examine_here(question, staged_in_turn([mistakes.solved(question)]))
             examined.verdicts = recognition.settled(examined.verdicts, recognition.behaviour(reference[0]))
         if recognise and only is None and recognition.lost(examined):
             changes = mistakes.mistakes(question)
@@ -95,7 +96,7 @@ def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> 
         return {}
 
     def behaviours(some: Sequence[Change], only: Collection[str] | None) -> list[Behaviour]:
-        spaces = (run_here(mistakes.solved(question, change)) for change in some)
+        spaces = staged_in_turn(mistakes.solved(question, change) for change in some)
         return [recognition.behaviour(one) for one in examine_here(question, spaces, only=only)]
 
     first = behaviours(changes, frozenset().union(*lost.values()))

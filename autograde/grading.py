@@ -13,13 +13,14 @@ from autograde import mistakes, recognition, submission
 from autograde.catalogue import Catalogue
 from autograde.hidden import Examined, HiddenTest, Sitting
 from autograde.inner import Inner
-from autograde.live import Live, globals_kept, needs_room, run_here, silent
+from autograde.live import Live, globals_kept, silent
 from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.recognition import Behaviour
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
+from autograde.stage import staged
 from autograde.submission import Cell, Submission, SubmissionError
 from autograde.verdict import CellOutput, Outcome, Result
 
@@ -128,15 +129,9 @@ class Grader:
         return self._catalogues[key]
 
     def _behaviour(self, question: Question, seed: int, changes: Sequence[Change]) -> Behaviour:
-        """How the reference, changed by this much, behaves. It is our own code: what can do without a room does."""
-        notebook = mistakes.solved(question, *changes)
-        if needs_room(notebook):
-            return recognition.behaviour(
-                self.examined(question, mistakes.solved_bytes(question, *changes), seed)
-            )
-        with globals_kept(), silent():
-            sitting = Live(run_here(notebook))
-            return recognition.behaviour(self.examine(question, sitting, seed))
+        """How the reference, changed by this much, behaves. It is our own code and needs no room."""
+        with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
+            return recognition.behaviour(self.examine(question, Live(namespace), seed))
 
     def _inner_of(self, question: Question) -> Inner:
         if question not in self._inner or self._inner[question].over:

@@ -11,11 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from IPython.core.inputtransformer2 import TransformerManager
 
 from autograde import wire
 from autograde.endpoint import Endpoint, described, rebuilt
-from autograde.submission import grade_id, kind_of
 
 
 class Live:
@@ -94,26 +92,6 @@ def _restore(state: _TorchState) -> None:
 
 def _through(message: Any, export: wire.Export, resolve: wire.Resolve) -> Any:
     return wire.unpack(*wire.split(wire.pack(message, export)), resolve)
-
-
-def needs_room(notebook: dict[str, Any]) -> bool:
-    """Whether a notebook of ours has magics in its code, which only a shell understands."""
-    return any("get_ipython()" in source for _, source in _sources(notebook))
-
-
-def run_here(notebook: dict[str, Any]) -> dict[str, Any]:
-    """The namespace that a notebook of ours makes in this process; a cell that raises does not stop the next."""
-    namespace: dict[str, Any] = {"__name__": "__main__"}
-    for name, source in _sources(notebook):
-        with contextlib.suppress(Exception):
-            exec(compile(source, f"<cell {name}>", "exec"), namespace)  # noqa: S102  our own cells
-    return namespace
-
-
-def _sources(notebook: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for cell in notebook["cells"]:
-        if kind_of(cell) in ("setup", "learner"):
-            yield grade_id(cell), TransformerManager().transform_cell("".join(cell["source"]))
 
 
 @contextlib.contextmanager

@@ -15,10 +15,11 @@ from autograde.checking import examine_here
 from autograde.grading import Grader
 from autograde.hidden import Examined
 from autograde.laws.violation import Violation
-from autograde.live import globals_kept, run_here, silent
+from autograde.live import globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.seed import derived
+from autograde.stage import staged_in_turn
 from autograde.student import Remote
 from autograde.verdict import Outcome
 
@@ -166,7 +167,7 @@ def _same_here(
 ) -> Iterator[Violation]:
     """Law 8."""
     with globals_kept(), silent():
-        spaces = (run_here(mistakes.solved(question, *change)) for change in programs.values())
+        spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
         live = dict(zip(programs, examine_here(question, spaces), strict=True))
     for name in programs:
         for one, other in zip(live[name].verdicts, room[name].verdicts, strict=True):
