@@ -15,7 +15,7 @@ from tiny_course import TOPIC
 
 from autograde.cli import main
 from autograde.grading import Grader
-from autograde.laws import Violation, behaviour, examine_all, files, notebooks, violations
+from autograde.laws import Violation, behaviour, examine_all, files, notebooks, pretence, violations
 from autograde.question import SYLLABUS, Question, find, questions
 from autograde.release import make_release
 
@@ -217,8 +217,23 @@ def test_law_3_test_that_checks_no_value(root: Path, grader: Grader) -> None:
         '\n\n@pytest.mark.points(1)\ndef test_loose(student):\n    """answers at all"""\n    student.double_it(2)\n',
     )  # fmt: skip
     found = [v for v in behaviour.examine(question, grader) if v.law == 3]
-    assert {v.what for v in found} == {f"is passed by an answer of {name}" for name in behaviour.PRETENCES}
+    assert {v.what for v in found} == {f"is passed by {name}" for name in pretence.ANSWERS}
     assert says(found[0], "double_it: test_loose", "is passed by", "make the test check values too")
+
+
+def test_law_3_attributes_and_constants_are_answers(root: Path, grader: Grader) -> None:
+    """A test that reads what the learner's names and objects hold checks values, as one that calls does."""
+    code = "class double_it:\n    def __new__(cls, x):\n        return 2 * x\n    table = (2, 4)\n"
+    write_source(
+        root / "source" / TOPIC / "double_it.ipynb", "double_it",
+        f"### BEGIN SOLUTION\n{code}### END SOLUTION\n",
+    )  # fmt: skip
+    question = planted(
+        root, "test_double_it.py",
+        '\n\n@pytest.mark.points(1)\ndef test_table(student):\n    """has a table"""\n'
+        "    assert student.double_it.table == (2, 4)\n",
+    )  # fmt: skip
+    assert [v for v in behaviour.examine(question, grader) if v.law == 3] == []
 
 
 def test_law_3_stub_that_earns(root: Path, grader: Grader) -> None:
@@ -240,10 +255,51 @@ def test_law_3_test_that_breaks(root: Path, grader: Grader) -> None:
         "    len(str(3 + student.add_up([1])))\n    assert student",
     )
     found = [v for v in behaviour.examine(find("add_up", root), grader) if v.law == 3]
-    assert {v.what for v in found} == {
-        f"breaks on an answer of {name}" for name in ("None", "a text", "an empty list", "echo")
-    }
-    assert says(found[0], "add_up: test_sum", "breaks on", "use `close`, or check types first")
+    on = {v.what.partition(": ")[0].removeprefix("breaks on ") for v in found}
+    assert on == set(pretence.ANSWERS) - {"answers of zeros"}
+    assert says(found[0], "add_up: test_sum", "TypeError in the test: unsupported", "check its type")
+
+
+GRADIENT = """
+
+@pytest.mark.points(1)
+def test_gradient(student, backward, close):
+    \"\"\"has the right slope\"\"\"
+    x = torch.tensor([1.0, 2.0])
+    output, grads, _ = backward(student.double_it, x, cotangent=torch.ones(2), wrt=(0,))
+    close(output, 2 * x)
+    close(student.double_it(-1), -2)
+    {check}
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "passed"),
+    [
+        ("close(grads[0], 2 * torch.ones(2))", set()),
+        ("close(torch.isfinite(grads[0]), torch.tensor([True, True]))", {"zeros", "echo"}),
+        ("assert len(grads) == 1", {"zeros", "echo", "None"}),
+    ],
+)
+def test_law_3_gradient_that_is_not_compared(
+    root: Path, grader: Grader, check: str, passed: set[str]
+) -> None:
+    """A test of gradients that any gradient passes is named, though it compares the outputs."""
+    question = planted(root, "test_double_it.py", GRADIENT.format(check=check))
+    edit(question.tests, "import pytest", "import pytest\nimport torch")
+    found = [v for v in behaviour.examine(question, grader) if v.law == 3 and "is passed" in v.what]
+    assert {name for v in found for name in ("zeros", "echo", "None") if name in v.what} == passed
+    for violation in found:
+        assert says(violation, "double_it: test_gradient", "gradients", "compare the gradients with `close`")
+
+
+def test_law_3_gradient_that_is_used_unseen(root: Path, grader: Grader) -> None:
+    """A test that computes with a gradient, and so breaks where none arrives, is named."""
+    check = "close(grads[0] / 2, torch.ones(2))"
+    question = planted(root, "test_double_it.py", GRADIENT.format(check=check))
+    edit(question.tests, "import pytest", "import pytest\nimport torch")
+    found = [v for v in behaviour.examine(question, grader) if v.law == 3]
+    assert says(only(found, 3), "double_it: test_gradient", "breaks on gradients of None", "use `close`")
 
 
 def test_law_4_mistake_that_costs_nothing(root: Path, grader: Grader) -> None:
