@@ -451,12 +451,31 @@ def test_law_5_answer_in_the_release(question: Question) -> None:
             ),
             "cell 'setup' raised KeyError",
         ),
+        (
+            lambda n: n["cells"][1].update(
+                outputs=[{"output_type": "stream", "name": "stdout", "text": ["x\n", "<Line2D at 0x7f1a2b>"]}]
+            ),
+            "cell 'setup' shows a memory address (0x7f1a2b)",
+        ),
+        (
+            lambda n: n["cells"][1].update(
+                outputs=[
+                    {
+                        "output_type": "execute_result",
+                        "execution_count": 1,
+                        "metadata": {},
+                        "data": {"application/json": {"a": 1}, "text/plain": "<function f at 0x7F00>"},
+                    }
+                ]
+            ),
+            "cell 'setup' shows a memory address (0x7F00)",
+        ),
     ],
 )
 def test_law_5_noise_in_the_solution(
     question: Question, do: Callable[[dict[str, Any]], object], what: str
 ) -> None:
-    """A version, a timing or an error in a solution is named."""
+    """A version, a timing, an error or the address of an object in a solution is named."""
     change(question.solution, do)
     violation = only(notebooks.secrets(question), 5)
     assert says(violation, "solutions/warmup/double_it.ipynb", what, "")
