@@ -14,8 +14,9 @@ from classroom import cell_of_json, write_source
 from tiny_course import TOPIC
 
 from autograde.cli import main
+from autograde.errors import GraderError
 from autograde.grading import Grader
-from autograde.laws import Violation, behaviour, examine_all, files, notebooks, pretence, violations
+from autograde.laws import Violation, behaviour, examine_all, files, notebooks, pretence, prove
 from autograde.question import SYLLABUS, Question, find, questions
 from autograde.release import make_release
 
@@ -78,44 +79,49 @@ def planted(root: Path, file: str, text: str) -> Question:
 # --- a clean course ---
 
 
-def test_clean_course_breaks_no_law(clean: Path, grader: Grader) -> None:
-    """Nothing is found where there is nothing."""
-    assert [found for _, found in violations(clean, questions(clean), grader)] == [[], [], []]
-
-
 def test_command_says_that_every_law_holds(
     clean: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`autograde laws` ends with 0 and says so, a line for each question."""
+    """`autograde laws` ends with 0 and says so, a line for each question, whatever it is proven beside."""
     monkeypatch.chdir(clean)
     monkeypatch.delenv("AUTOGRADE_COURSE", raising=False)
     with pytest.raises(SystemExit) as ended:
-        main(["laws"])
-    said = capsys.readouterr().out
+        main(["laws", "--jobs", "2"])
+    said = capsys.readouterr().out.splitlines()
     assert ended.value.code == 0
-    assert said.endswith("every law holds\n")
-    assert "✓ double_it" in said
+    assert [line.partition(",")[0] for line in said] == [
+        "✓ files  (0 of 2 questions",
+        "✓ double_it  (1 of 2 questions",
+        "✓ add_up  (2 of 2 questions",
+        "every law holds",
+    ]
+    assert said[2].endswith("ETA 0 s)")
 
 
 def test_command_names_what_is_broken(root: Path) -> None:
     """A broken law is said with its number, place and advice, and the exit code is 1."""
     (root / "source" / TOPIC / "stray.txt").write_text("x", encoding="utf-8")
     said: list[str] = []
-    assert examine_all(root, ["add_up"], said.append) == 1
+    assert examine_all(root, ["add_up"], say=said.append) == 1
     assert said[-1] == "1 violation"
     assert "✗ files" in said[0]
     assert said[1].startswith(f"    law 1  source/{TOPIC}/stray.txt: belongs to no question")
     assert "or delete the file" in said[1]
 
 
-def test_file_that_can_not_be_read_is_named(root: Path, grader: Grader) -> None:
-    """A question whose own files are damaged is named, and the others are still proven."""
-    find("double_it", root).mistakes.write_text("[torn", encoding="utf-8")
-    found = dict(violations(root, questions(root), grader))
-    assert found["add_up"] == []
-    violation = only(found["double_it"], 0)
+def test_file_that_can_not_be_read_is_named(question: Question, grader: Grader) -> None:
+    """A question whose own files are damaged is named."""
+    question.mistakes.write_text("[torn", encoding="utf-8")
+    violation = only(prove(question, grader), 0)
     assert says(violation, "double_it", "mistakes.toml", "mend the file")
     assert str(violation).lstrip().startswith("error  double_it")
+
+
+def test_process_that_dies_is_told(root: Path) -> None:
+    """Where the proof of a question ends its process, the command says so and what to do."""
+    edit(find("double_it", root).tests, "import pytest", "import os\nimport pytest\n\nos._exit(9)")
+    with pytest.raises(GraderError, match="a process was killed"):
+        examine_all(root, [], jobs=2, say=lambda _: None)
 
 
 # --- law 1: names ---
