@@ -33,8 +33,8 @@ test: setup ## everything that CI checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --nbval --nbval-cell-timeout=300 solutions
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile --nbval --nbval-cell-timeout=300 solutions
+	$(BIN)/python -m pytest -n auto
 
 clean: ## remove .venv and what the demo made
 	rm -rf $(VENV) demo bench.json .mypy_cache .pytest_cache .ruff_cache

@@ -116,7 +116,7 @@ def _laws(options: argparse.Namespace) -> int:
     from autograde.laws import examine_all
     from autograde.question import require_root
 
-    return examine_all(require_root(), options.slugs)
+    return examine_all(require_root(), options.slugs, jobs=options.jobs)
 
 
 def _recognise(options: argparse.Namespace) -> int:
@@ -212,6 +212,7 @@ def _parser() -> argparse.ArgumentParser:
 
     laws = commands.add_parser("laws", help="prove the questions: graders, mistakes, variants, releases")
     laws.add_argument("slugs", nargs="*", help="questions (default: all)")
+    laws.add_argument("--jobs", type=_positive, help="questions at a time (default: one a core)")
     laws.set_defaults(run=_laws)
 
     recognise = commands.add_parser("recognise", help="how mistakes are recognised when written differently")

@@ -21,9 +21,16 @@ class Link(Protocol):
 
 @dataclass
 class Observation:
-    """What one test saw of the learner's code: each answer, in order, for recognising mistakes."""
+    """What one test saw of the learner's code.
+
+    Attributes:
+        answers: each answer, in order, for recognising mistakes.
+        gradients: each gradient among them, None where none arrived.
+        rtol, atol: the loosest tolerances that its comparisons named.
+    """
 
     answers: list[Any] = field(default_factory=list)
+    gradients: list[Any] = field(default_factory=list)
     rtol: float = 1e-5
     atol: float = 1e-8
 
@@ -224,9 +231,11 @@ def backward(
     answer = target._ask(
         "backward", args=args, kwargs=kwargs, cotangent=cotangent, wrt=list(wrt), module=module
     )
-    if not isinstance(answer, tuple) or len(answer) != 3:
+    if not isinstance(answer, tuple) or [type(part) for part in answer[1:]] != [dict, dict]:
         raise StudentError("the call's answer was not its own")
-    return answer
+    output, grads, named = answer
+    conversation(target).seen.gradients += [*grads.values(), *named.values()]
+    return output, grads, named
 
 
 @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from autograde import mistakes
 from autograde.grading import Grader
@@ -30,6 +32,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         missing.append("the CUDA parts of questions (no GPU)")
     if missing:
         terminalreporter.write_line(f"not run here: {', '.join(missing)}")
+
+
+class Units(LoadScopeScheduling):
+    """What goes to one process, in a run with `-n`: a file, whose tests share fixtures; a question; all browsers."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file.endswith("test_questions.py"):
+            return nodeid
+        # What drives a browser takes two cores: one at a time.
+        return "browser" if "tests/browser/" in file else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Units:
+    """Hand out our units, in the order of the files."""
+    config.option.loadscopereorder = False
+    return Units(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Questions last: small units of work even out what the files left."""
+    items.sort(key=lambda item: item.path.name == "test_questions.py")
 
 
 @pytest.fixture(scope="session")

@@ -187,6 +187,15 @@ def test_wrong_type_is_named(actual: Any, expected: Any, words: str) -> None:
     assert told(actual, expected) == f"result: {words}"
 
 
+def test_a_missing_gradient_is_told_apart_from_a_missing_return() -> None:
+    """A gradient that is None did not arrive, also among others; nothing is said of a `return`."""
+    for actual, expected in [(None, ROWS), ({"w": ROWS, "b": None}, {"w": ROWS, "b": ROWS})]:
+        message = told(actual, expected, gradient=True)
+        assert "no gradient arrived; is the graph cut" in message
+        assert "return" not in message
+    assert "[1]: is None, should be a NumPy array" in told([ROWS, None], [ROWS, ROWS])
+
+
 @pytest.mark.parametrize(
     ("actual", "guess"),
     [

@@ -31,4 +31,4 @@ def test_every_file_has_its_place_and_is_fresh() -> None:
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.slug)
 def test_every_law_holds(question: Question, patient: Grader) -> None:
     """Reference and variants earn everything, stubs and pretences nothing, and every mistake is caught."""
-    assert [str(v) for v in laws.of_question(question, patient)] == []
+    assert [str(v) for v in laws.prove(question, patient)] == []

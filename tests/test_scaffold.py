@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def said(root: Path, grader: Grader) -> list[laws.Violation]:
     """What the laws say of it."""
-    return laws.of_question(find("doubling", root), grader)
+    return laws.prove(find("doubling", root), grader)
 
 
 def test_it_is_listed_at_the_end_of_its_topic(root: Path) -> None:

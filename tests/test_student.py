@@ -57,6 +57,9 @@ def zero(x):
 def square(x, y=None):
     return x * x if y is None else (x * x, x * y)
 
+def quiet(x):
+    x + 1
+
 def fails(kind):
     if kind == "value":
         raise ValueError("no such thing")
@@ -615,6 +618,34 @@ def test_constants_are_seen(sitting, tiny):
     seen = found[0].seen
     assert seen["test_constant"].answers == [1.5]
     assert len(seen["test_scaled"].answers) == 2
+
+
+MISSING = """
+import pytest
+import torch
+
+@pytest.mark.points(1)
+def test_gradient(student, close, backward):
+    \"\"\"a gradient for y\"\"\"
+    x, y = torch.ones(3), torch.ones(3)
+    _, grads, _ = backward(student.square, x, y=y, cotangent=(torch.ones(3),), wrt=(0, "y"))
+    close(grads[0], 2 * x, what="the gradient for x")
+    close(grads["y"], x, what="the gradient for y")
+
+@pytest.mark.points(1)
+def test_value(student, close):
+    \"\"\"a value\"\"\"
+    close(student.quiet(1.0), 1.0, what="quiet")
+"""
+
+
+def test_what_is_missing_is_named(sitting, tiny):
+    """A gradient that did not arrive is told as that, and a function without a `return` as that."""
+    found = []
+    examine(tiny(MISSING), [(sitting, 5)], found.append)
+    gradient, value = (v.message for v in found[0].verdicts)
+    assert gradient.startswith("the gradient for y: no gradient arrived; is the graph cut")
+    assert value == "quiet: returned None; return a number (is a `return` missing?)"
 
 
 def test_same_inputs_over_both(room, live, tiny):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograde.comparison.difference import compare
+from autograde.comparison.difference import Rules, compare
 from autograde.comparison.kinds import kind_of
 from autograde.comparison.likeness import same_answer
 
@@ -25,6 +25,7 @@ def close(
     atol: float | None = None,
     what: str = "result",
     dtype: bool = True,
+    gradient: bool = False,
 ) -> None:
     """Check that the learner's value is the expected one, within tolerance.
 
@@ -35,13 +36,14 @@ def close(
         atol: absolute tolerance; by default that of the coarser of the two dtypes.
         what: what the message calls the value.
         dtype: whether the kind and precision of `expected` are part of the answer.
+        gradient: whether a None of the learner's is a gradient that did not arrive.
 
     Raises:
         AssertionError: it is not; the message explains how it differs, without an expected value.
         TypeError: `expected` is not something that can be compared (a mistake in the test).
     """
     with np.errstate(all="ignore"):  # overflow in a learner's values, or in a guess, is no news
-        told = compare(actual, expected, rtol, atol, what, dtype)
+        told = compare(actual, expected, Rules(rtol, atol, dtype, gradient), what)
     if told:
         raise AssertionError(told)
 

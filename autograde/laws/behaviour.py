@@ -3,56 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
 
-import numpy as np
-import torch
-
-from autograde import mistakes, recognition, submission, wire
+from autograde import mistakes, recognition
 from autograde.checking import examine_here
 from autograde.grading import Grader
 from autograde.hidden import Examined
+from autograde.laws.pretence import nothing_for_nothing
 from autograde.laws.violation import Violation
 from autograde.live import globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
-from autograde.student import Remote
 from autograde.verdict import Outcome
-
-# What a submission that knows nothing could answer, made from the reference's own answers.
-PRETENCES: Mapping[str, Callable[[Any, tuple[Any, ...]], Any]] = {
-    "zeros": lambda value, _: _zeros(value),
-    "echo": lambda _, args: args[0] if args else None,
-    "None": lambda *_: None,
-    "a text": lambda *_: "text",
-    "an empty list": lambda *_: [],
-}
-
-
-@dataclass
-class Pretending:
-    """A sitting whose answers to calls are replaced."""
-
-    sitting: Any
-    pretence: Callable[[Any, tuple[Any, ...]], Any]
-
-    def begin(self, seed: int) -> None:
-        """As the sitting does."""
-        self.sitting.begin(seed)
-
-    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
-        """As the sitting does, the value of a call replaced."""
-        answer: dict[str, Any] = self.sitting.request(message, asker, doing)
-        if message["verb"] == "call" and "value" in answer and not isinstance(answer["value"], Remote):
-            value, args = answer["value"], message["args"]
-            back = message.get("back") is True
-            pretended = self.pretence(value[0] if back else value, args)
-            answer["value"] = (pretended, *value[1:]) if back else pretended
-        return answer
 
 
 def examine(question: Question, grader: Grader) -> list[Violation]:
@@ -64,7 +28,7 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
     room = {name: _room(question, grader, seed, change) for name, change in (right | wrong).items()}
     return [
         *_full_marks(question, {name: room[name] for name in right}),
-        *_nothing_for_nothing(question, grader, seed),
+        *nothing_for_nothing(question, grader, seed, room["the reference"]),
         *_mistakes(question, room["the reference"], {name: room[name] for name in wrong}),
         *_same_here(question, right | wrong, room),
     ]
@@ -86,38 +50,6 @@ def _full_marks(question: Question, right: Mapping[str, Examined]) -> Iterator[V
                     f"does not pass {verdict.test} ({verdict.outcome}): {why}",
                     "mend the test if the code is right, the code if it is not",
                 )
-
-
-def _nothing_for_nothing(question: Question, grader: Grader, seed: int) -> Iterator[Violation]:
-    """Law 3."""
-    stub = grader.examined(question, question.release.read_bytes(), seed)
-    said = {"the released stub": tuple(stub.verdicts)}
-    for name, pretence in PRETENCES.items():
-        said[f"an answer of {name}"] = tuple(_pretended(question, grader, seed, pretence).verdicts)
-    for name, verdicts in said.items():
-        for verdict in verdicts:
-            if verdict.outcome is Outcome.PASSED:
-                yield Violation(
-                    3,
-                    f"{question.slug}: {verdict.test}",
-                    f"is passed by {name}",
-                    "make the test check values too",
-                )
-            elif verdict.outcome is Outcome.BROKEN:
-                yield Violation(
-                    3,
-                    f"{question.slug}: {verdict.test}",
-                    f"breaks on {name}",
-                    "use `close`, or check types first",
-                )
-
-
-def _pretended(
-    question: Question, grader: Grader, seed: int, pretence: Callable[[Any, tuple[Any, ...]], Any]
-) -> Examined:
-    submitted = submission.read(mistakes.solved_bytes(question), question.release_notebook)
-    with grader.sitting(submitted) as sitting:
-        return grader.examine(question, Pretending(sitting, pretence), seed)
 
 
 def _mistakes(question: Question, reference: Examined, wrong: Mapping[str, Examined]) -> Iterator[Violation]:
@@ -191,17 +123,3 @@ def _named(question: Question, examined: Mapping[str, Examined], name: str) -> l
     changes = mistakes.mistakes(question)
     known = {change.name: recognition.behaviour(examined[f"[{change.name}]"]) for change in changes}
     return [r.mistake for r in recognition.recognise(examined[name], known, changes)]
-
-
-def _zeros(value: Any) -> Any:
-    if isinstance(value, torch.Tensor):
-        return torch.zeros_like(value)
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biufc":
-        return np.zeros_like(value)[()]
-    if type(value) in (int, float, complex, bool):
-        return type(value)(0)
-    if isinstance(value, list | tuple | set):
-        return type(value)(_zeros(item) for item in value)
-    if isinstance(value, dict):
-        return {key: _zeros(item) for key, item in value.items()}
-    return value

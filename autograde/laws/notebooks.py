@@ -17,6 +17,7 @@ _SOLUTION = re.compile(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)|href=[\"']([^\"']+)")
 _NETWORK = re.compile(r"https?://|urllib\.request|import requests|\bwget\b|\bcurl\b|pip install|torch\.hub")
 _REMOTE = re.compile(r"!\[[^\]]*\]\(https?:|<(?:img|script|iframe|link)\b[^>]*https?:", re.IGNORECASE)
+_ADDRESS = re.compile(r" at (0x[0-9a-fA-F]+)")  # of an object: another one in every run
 PLACEHOLDER = "✎"  # what `autograde new` leaves to be written
 MIN_LINE = 20  # characters: shorter lines ("return x") are anybody's
 
@@ -122,6 +123,14 @@ def _noise(question: Question) -> Iterator[Violation]:
                     where,
                     f"cell '{cell.get('id')}' raised {output['ename']}",
                     "mend the reference solution",
+                )
+            address = _ADDRESS.search(json.dumps(output))
+            if address:
+                yield Violation(
+                    5,
+                    where,
+                    f"cell '{cell.get('id')}' shows a memory address ({address[1]}), another in every run",
+                    "end the cell with plt.show(), or print what the object holds; then run `autograde solutions`",
                 )
 
 
