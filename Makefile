@@ -26,8 +26,8 @@ lab: setup ## JupyterLab on a learner's copy of the release, in lab/
 recognise: setup ## how each mistake is recognised when it is written differently
 	$(BIN)/python -m autograde recognise
 
-bench: setup ## our grading beside stock nbgrader on the same submissions, in one run
-	$(BIN)/python -m autograde bench
+bench: setup ## our grading beside stock nbgrader on 100 submissions, in one run (ARGS="--count 10")
+	$(BIN)/python -m autograde bench --slug multi_head_attention $(ARGS)
 
 test: setup ## everything that CI checks
 	$(BIN)/ruff check .

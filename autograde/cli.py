@@ -163,7 +163,7 @@ def _lab(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from autograde.bench import run
+    from autograde.bench.rounds import run
 
     return run(options.slug, options.count, options.rounds, Path(options.json))
 
@@ -238,9 +238,11 @@ def _parser() -> argparse.ArgumentParser:
     lab.set_defaults(run=_lab)
 
     bench = commands.add_parser("bench", help="our grading beside stock nbgrader, one run, the ratios")
-    bench.add_argument("slug", nargs="?", default="softmax_logits", help="the question")
-    bench.add_argument("--count", type=_positive, default=30, help="submissions (default: 30)")
-    bench.add_argument("--rounds", type=_positive, default=3, help="blocks that take turns (default: 3)")
+    bench.add_argument("--slug", help="the question (default: the one with the most known mistakes)")
+    bench.add_argument("--count", type=_positive, default=100, help="submissions (default: 100)")
+    bench.add_argument(
+        "--rounds", type=_positive, default=3, help="how often the sides take turns (default: 3)"
+    )
     bench.add_argument(
         "--json", metavar="FILE", default="bench.json", help="the figures (default: bench.json)"
     )

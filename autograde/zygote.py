@@ -29,7 +29,7 @@ LOCK_EXIT = 98  # and that it could not lock itself
 def main(control: int) -> None:
     """Warm up, then fork a room for each request until the parent goes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    shell = _warm()
+    shell = warm()
     reads = allowed_reads(skip=())
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: their collector does not touch it
@@ -76,7 +76,7 @@ def _ended(pid: int) -> int:
         return 0
 
 
-def _warm() -> Shell:
+def warm() -> Shell:
     """Import what learners use and run each once, so that a fork finds it ready."""
     import decimal
     import fractions
