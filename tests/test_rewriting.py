@@ -129,7 +129,9 @@ def table(question: Question) -> list[str]:
 
 def counts(table: list[str], start: str) -> list[str]:
     """What the line that starts so holds behind its name."""
-    return next(line for line in table if line.startswith(start)).removeprefix(start).replace("│", " ").split()
+    return (
+        next(line for line in table if line.startswith(start)).removeprefix(start).replace("│", " ").split()
+    )
 
 
 def test_the_table_counts_what_was_told(table: list[str]) -> None:
@@ -140,9 +142,9 @@ def test_the_table_counts_what_was_told(table: list[str]) -> None:
 
 def test_the_table_ends_with_the_shares(table: list[str]) -> None:
     """Each kind of program has its shares, and a sample says that it is one."""
-    assert counts(table, LISTED) == "4 100.0 % 0.0 % 0.0 %".split()
-    assert counts(table, REWRITTEN) == "6 83.3 % 0.0 % 16.7 %".split()
-    assert counts(table, HALF) == "4 100.0 % 0.0 % 0.0 %".split()
+    assert counts(table, LISTED) == ["4", "100.0", "%", "0.0", "%", "0.0", "%"]
+    assert counts(table, REWRITTEN) == ["6", "83.3", "%", "0.0", "%", "16.7", "%"]
+    assert counts(table, HALF) == ["4", "100.0", "%", "0.0", "%", "0.0", "%"]
     assert " ".join(counts(table, APART)) == (
         "1 100.0 % 0.0 % 0.0 % both named: 1; 1 of 3, chosen by the hashes of their names"
     )

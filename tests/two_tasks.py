@@ -129,7 +129,9 @@ def course(root: Path) -> Path:
     """The tiny course with this question too, released."""
     tiny_course.build(root)
     with (root / "autograde" / "questions" / "syllabus.toml").open("a", encoding="utf-8") as syllabus:
-        syllabus.write(f'\n[warmup.questions.{SLUG}]\ntitle = "Mean and spread"\ndifficulty = 1\nminutes = 5\n')
+        syllabus.write(
+            f'\n[warmup.questions.{SLUG}]\ntitle = "Mean and spread"\ndifficulty = 1\nminutes = 5\n'
+        )
     folder = root / "autograde" / "questions" / tiny_course.TOPIC / SLUG
     folder.mkdir()
     (folder / f"test_{SLUG}.py").write_text(dedent(TESTS).lstrip(), encoding="utf-8")
