@@ -106,4 +106,7 @@ def _packed(behaviour: Behaviour) -> bytes:
 
 def _unpacked(frame: bytes) -> Behaviour:
     failed, passed, seen, said = wire.unpack(*wire.split(frame), lambda _: object())
-    return Behaviour(failed, passed, {test: Observation(*fields) for test, fields in seen.items()}, said)
+    observed = {
+        test: Observation(answers, rtol=rtol, atol=atol) for test, (answers, rtol, atol) in seen.items()
+    }
+    return Behaviour(failed, passed, observed, said)

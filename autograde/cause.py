@@ -9,7 +9,7 @@ from autograde.tally import Row
 from autograde.verdict import Outcome, Result, Verdict
 
 _NAMED = 3  # students named in "fails like …"
-_SAID = 70  # columns of a message
+_SAID = 100  # columns of a message
 
 
 def cause(row: Row, groups: Mapping[str, Sequence[str]]) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from autograde import mistakes
-from autograde.crew import Task, work
+from autograde.crew import Crew, Task
 from autograde.errors import GraderError
 from autograde.plaintext import hang
 from autograde.progress import progress
@@ -72,18 +74,23 @@ def told(case: Case, result: Result) -> str:
 def _told(question: Question, cases: Sequence[Case], jobs: int) -> dict[Case, tuple[str, tuple[str, ...]]]:
     """For each case whether it was told right, and which mistakes."""
     seed = derived(0, question.slug)
-    results: dict[Case, tuple[str, tuple[str, ...]]] = {}
-    with progress(question.slug[:20], len(cases)) as advance:
-
-        def done(task: Task, result: Result) -> None:
-            results[task.name] = told(task.name, result), tuple(r.mistake for r in result.recognised)
+    tasks = [Task(str(number), question, case.data, "", seed) for number, case in enumerate(cases)]
+    results: dict[str, Result] = {}
+    with (
+        TemporaryDirectory(prefix="autograde-recognise-") as working,
+        progress(question.slug[:20], len(tasks)) as advance,
+        Crew(tasks, jobs, Path(working)) as crew,
+    ):
+        for number, result in crew:
+            if isinstance(result, str):
+                made = " and ".join(cases[int(number)].made)
+                raise GraderError(f"{question.slug} with {made}: not graded: {result}")
+            results[number] = result
             advance()
-
-        failed = work((Task(case, question, case.data, "", seed) for case in cases), jobs, done)
-    if failed:
-        task, why = failed[0]
-        raise GraderError(f"{question.slug}, {' and '.join(task.name.made)}: not graded: {why}")
-    return {case: results[case] for case in cases}
+    return {
+        case: (told(case, results[task.name]), tuple(r.mistake for r in results[task.name].recognised))
+        for case, task in zip(cases, tasks, strict=True)
+    }
 
 
 def _each(question: Question, told: Mapping[Case, tuple[str, tuple[str, ...]]]) -> Iterator[str]:
