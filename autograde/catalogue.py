@@ -101,9 +101,12 @@ def _home(folder: Path, question: Question, name: str) -> Path:
 def _packed(behaviour: Behaviour) -> bytes:
     seen = {test: (one.answers, one.rtol, one.atol) for test, one in behaviour.seen.items()}
     # A handle is like no other thing, and crosses as such.
-    return wire.pack((behaviour.failed, behaviour.passed, seen), lambda _: ["h"])
+    return wire.pack((behaviour.failed, behaviour.passed, seen, dict(behaviour.said)), lambda _: ["h"])
 
 
 def _unpacked(frame: bytes) -> Behaviour:
-    failed, passed, seen = wire.unpack(*wire.split(frame), lambda _: object())
-    return Behaviour(failed, passed, {test: Observation(*fields) for test, fields in seen.items()})
+    failed, passed, seen, said = wire.unpack(*wire.split(frame), lambda _: object())
+    observed = {
+        test: Observation(answers, rtol=rtol, atol=atol) for test, (answers, rtol, atol) in seen.items()
+    }
+    return Behaviour(failed, passed, observed, said)

@@ -90,7 +90,7 @@ def examine_here(
 
 
 def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> dict[str, Behaviour]:
-    """How those known mistakes behave that answer alike in what was lost: a learner waits, so not all are run."""
+    """How those known mistakes behave that explain some of what was lost: a learner waits, so not all are run."""
     lost = recognition.lost_by_task(examined)
     if not lost:
         return {}
@@ -104,7 +104,7 @@ def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> 
     near = [
         change
         for change, known in zip(changes, first, strict=True)
-        if any(recognition.alike_in(seen, known, tests) for tests in lost.values())
+        if any(recognition.explains(change, known, seen, tests, tests) for tests in lost.values())
     ]
     names = [change.name for change in near]
     return dict(zip(names, behaviours(near, None), strict=True)) if near else {}

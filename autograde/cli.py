@@ -120,14 +120,12 @@ def _laws(options: argparse.Namespace) -> int:
 
 
 def _recognise(options: argparse.Namespace) -> int:
-    from autograde.grading import Grader
+    from autograde.measure import measure
     from autograde.question import find, questions, require_root
-    from autograde.rewriting import measure
 
     root = require_root()
-    with Grader() as grader:
-        for question in [find(slug, root) for slug in options.slugs] or questions(root):
-            print(measure(question, grader))
+    for question in [find(slug, root) for slug in options.slugs] or questions(root):
+        print(measure(question, options.jobs or os.cpu_count() or 1, options.pairs), flush=True)
     return 0
 
 
@@ -217,6 +215,13 @@ def _parser() -> argparse.ArgumentParser:
 
     recognise = commands.add_parser("recognise", help="how mistakes are recognised when written differently")
     recognise.add_argument("slugs", nargs="*", help="questions (default: all)")
+    recognise.add_argument("--jobs", type=_positive, help="programs at a time (default: one a core)")
+    recognise.add_argument(
+        "--pairs",
+        type=_positive,
+        default=200,
+        help="at most so many programs with two mistakes (default: 200)",
+    )
     recognise.set_defaults(run=_recognise)
 
     new = commands.add_parser("new", help="the files of a new question, to be filled in")

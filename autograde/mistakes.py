@@ -22,6 +22,8 @@ class Change:
         replacements: pairs of text that occurs exactly once, and what takes its place.
         whole: the complete cell, in place of replacements.
         says: what a learner is told, "" for a variant.
+        by_message: whether it is recognised by what the failing tests say, and not by what they were answered: for
+            tasks with many right answers, and so with many wrong ones of a kind.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Change:
     replacements: tuple[tuple[str, str], ...]
     whole: str | None
     says: str
+    by_message: bool = False
 
 
 def mistakes(question: Question) -> tuple[Change, ...]:
@@ -56,13 +59,17 @@ def solved_bytes(question: Question, *changes: Change) -> bytes:
 
 
 def _load(path: Path, *, says: bool) -> tuple[Change, ...]:
+    return tuple(_change(path, name, table, says) for name, table in tables(path).items())
+
+
+def tables(path: Path) -> dict[str, Any]:
+    """The tables of a file of a question; QuestionError where it is missing or no TOML."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise QuestionError(f"{path} is missing") from None
     except ValueError as error:  # no TOML, or no UTF-8
         raise QuestionError(f"{path}: {error}") from None
-    return tuple(_change(path, name, table, says) for name, table in tables.items())
 
 
 def _change(path: Path, name: str, table: Any, says: bool) -> Change:
@@ -71,11 +78,13 @@ def _change(path: Path, name: str, table: Any, says: bool) -> Change:
 
     if not isinstance(table, dict) or not isinstance(table.get("cell"), str):
         raise bad("needs `cell`, the grade_id of a solution cell")
-    unknown = set(table) - {"cell", "old", "new", "whole", "says", "about"}
+    unknown = set(table) - {"cell", "old", "new", "whole", "says", "about", "by"}
     if unknown:
         raise bad(f"has an unknown key '{unknown.pop()}'")
     if says and not table.get("says"):
         raise bad("needs `says`, the advice a learner reads")
+    if table.get("by", "message") != "message":
+        raise bad('has a `by` that is not "message"')
     whole = table.get("whole")
     if (whole is None) == ("old" not in table):
         raise bad("needs either `old` and `new`, or `whole`")
@@ -84,7 +93,8 @@ def _change(path: Path, name: str, table: Any, says: bool) -> Change:
         raise bad("holds something that is not text")
     if len(old) != len(new):
         raise bad(f"has {len(old)} texts in `old` and {len(new)} in `new`")
-    return Change(name, table["cell"], tuple(zip(old, new, strict=True)), whole, table.get("says", ""))
+    replacements = tuple(zip(old, new, strict=True))
+    return Change(name, table["cell"], replacements, whole, table.get("says", ""), "by" in table)
 
 
 def _apply(question: Question, notebook: dict[str, Any], change: Change) -> None:

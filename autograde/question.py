@@ -70,6 +70,11 @@ class Question:
         return self.folder / "variants.toml"
 
     @property
+    def rewrites(self) -> Path:
+        """The mistakes as they look in the variants; need not exist."""
+        return self.folder / "rewrites.toml"
+
+    @property
     def apparatus(self) -> Path:
         """Code that is sent to the room; need not exist."""
         return self.folder / "apparatus.py"

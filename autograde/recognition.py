@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,42 +20,79 @@ from autograde.verdict import Outcome, Recognised, Verdict
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a program answered to the hidden tests of a question."""
+    """What a program answered to the hidden tests of a question, and what those that it lost said."""
 
     failed: frozenset[str]
     passed: frozenset[str]
     seen: Mapping[str, Observation] = field(repr=False)
+    said: Mapping[str, str] = field(repr=False)
 
 
 def recognise(
-    examined: Examined, known: Mapping[str, Behaviour], changes: Iterable[Change]
+    examined: Examined, known: Mapping[str, Behaviour], changes: Sequence[Change]
 ) -> tuple[Recognised, ...]:
-    """The known mistake that each failing task behaves like, where there is one.
+    """The known mistakes that each failing task behaves like, where there are any.
 
-    A mistake is recognised when it fails the same tests of the task and, on each of them, returned the same
-    within that test's tolerance.
+    A mistake is recognised when it fails the same tests of the task and, on each of them, answered the same within
+    that test's tolerance (or was told the same, where mistakes.toml says so). Two are recognised where each fails a
+    share of the lost tests in this way, the shares do not overlap, together they are all that was lost, and no
+    other two do it. One of them alone, with an unknown rest, is not named: the rest may be what really went wrong.
     """
-    found, seen = [], behaviour(examined)
-    for task, failed in lost_by_task(examined).items():
+    found: list[Recognised] = []
+    seen = behaviour(examined)
+    for task, lost in lost_by_task(examined).items():
         names = frozenset(v.test for v in examined.verdicts if v.task == task)
-        for change in changes:
-            other = known.get(change.name)
-            if other is not None and other.failed & names == failed and alike_in(seen, other, failed):
-                found.append(Recognised(change.name, change.says, task))
-                break
+        shares = {
+            change: known[change.name].failed & names
+            for change in changes
+            if change.name in known and explains(change, known[change.name], seen, names, lost)
+        }
+        found += [Recognised(change.name, change.says, task) for change in _made(shares, lost)]
     return tuple(found)
+
+
+def explains(
+    change: Change, known: Behaviour, seen: Behaviour, names: frozenset[str], lost: frozenset[str]
+) -> bool:
+    """Whether every test that a mistake fails was lost, with the mistake's answers.
+
+    Args:
+        change: the mistake.
+        known: how it behaves.
+        seen: how the submission behaves.
+        names: the tests to look at.
+        lost: those of them that the submission lost.
+    """
+    share = known.failed & names
+    return bool(share) and share <= lost and _matches(change.by_message, seen, known, share)
+
+
+def _matches(by_message: bool, first: Behaviour, second: Behaviour, tests: frozenset[str]) -> bool:
+    if by_message:
+        return all(first.said.get(test) == second.said.get(test) for test in tests)
+    return alike_in(first, second, tests)
+
+
+def _made(shares: Mapping[Change, frozenset[str]], lost: frozenset[str]) -> tuple[Change, ...]:
+    """The one mistake, or else the only two, that account for every lost test."""
+    for change, share in shares.items():
+        if share == lost:
+            return (change,)
+    pairs = [(a, b) for a, b in itertools.combinations(shares, 2) if shares[a] == lost - shares[b]]
+    return pairs[0] if len(pairs) == 1 else ()
 
 
 def behaviour(examined: Examined) -> Behaviour:
     """What was examined, as a behaviour to compare others with."""
     failed = frozenset(v.test for v in examined.verdicts if _lost(v.outcome))
     passed = frozenset(v.test for v in examined.verdicts if v.outcome is Outcome.PASSED)
-    return Behaviour(failed, passed, examined.seen)
+    said = {v.test: v.message for v in examined.verdicts if v.test in failed}
+    return Behaviour(failed, passed, examined.seen, said)
 
 
-def same_behaviour(first: Behaviour, second: Behaviour) -> bool:
-    """Whether two programs lose the same tests and answered alike in every one of them."""
-    return first.failed == second.failed and alike_in(first, second, first.failed)
+def same_behaviour(first: Behaviour, second: Behaviour, by_message: bool = False) -> bool:
+    """Whether two programs lose the same tests and answered alike, or were told the same, in every one of them."""
+    return first.failed == second.failed and _matches(by_message, first, second, first.failed)
 
 
 def alike_in(first: Behaviour, second: Behaviour, tests: Iterable[str]) -> bool:

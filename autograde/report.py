@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import statistics
 import textwrap
@@ -9,16 +10,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograde.card import LOOKS
+from autograde.cause import cause, first_said, is_unknown, some_of
 from autograde.plaintext import columns_of, fit, hang, inline, pad
-from autograde.tally import Row, Test, failing_alike, mistake_counts, scores_of, tests_of
-from autograde.verdict import Outcome, Result, points
+from autograde.tally import (
+    Row,
+    Test,
+    failing_alike,
+    mistake_counts,
+    mistakes_by_task,
+    scores_of,
+    tests_of,
+)
+from autograde.verdict import Result, points
 
 __all__ = ["Row", "as_json", "class_table"]
 
 _NAME = 24  # columns of a student's name
 _HARDEST = 5
-_NAMED = 3  # students named in "fails like …"
-_SAID = 2  # messages shown of one whose mistake is not known
+_ALIKE = 12  # students named of those who fail alike
 
 
 def class_table(rows: Sequence[Row], width: int | None = None) -> str:
@@ -89,7 +98,7 @@ def _students(rows: Sequence[Row], tests: Sequence[Test], width: int) -> list[st
     for row, name, score in zip(rows, names, scores, strict=True):
         strip = pad(_strip(row.result, tests), columns[2])
         left = f"{pad(name, columns[0])}  {score:>{columns[1]}}  {strip}  "
-        lines += hang(left, _cause(row, groups), width)
+        lines += hang(left, cause(row, groups), width)
     return [*lines, "─" * width, "  ".join(f"{symbol} {word}" for symbol, word, _ in LOOKS.values())]
 
 
@@ -102,40 +111,29 @@ def _strip(result: Result, tests: Sequence[Test]) -> str:
     return "".join(marks.get(test.name, "·") for test in tests)
 
 
-def _cause(row: Row, groups: dict[str, list[str]]) -> str:
-    """What a submission looks like: not graded, known mistakes, stops, the same as others, or what it said."""
-    result = row.result
-    if result.problem:
-        return inline(result.problem)
-    named = dict.fromkeys(inline(text) for text in (*(r.mistake for r in result.recognised), *result.stops))
-    if named:
-        return "; ".join(named)
-    others = [inline(name) for name in groups.get(result.signature, []) if name != row.student]
-    if others:
-        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        return f"fails like {', '.join(others[:_NAMED])}{more} (unknown)"
-    lost = any(v.outcome in (Outcome.FAILED, Outcome.ERROR) for v in result.verdicts)
-    return "; ".join(_said(result)[:_SAID]) or ("unknown" if lost else "")
-
-
-def _said(result: Result) -> list[str]:
-    """How the messages of tests that were not passed begin, each once."""
-    lost = [v for v in result.verdicts if v.outcome in (Outcome.FAILED, Outcome.ERROR)]
-    return list(dict.fromkeys(inline(v.message.splitlines()[0]) for v in lost if v.message))
-
-
 def _mistakes(rows: Sequence[Row], width: int) -> list[str]:
-    lines = [
-        line for name, count in mistake_counts(rows) for line in hang(f"  {count:>4}  ", inline(name), width)
-    ]
-    lines += [
-        line
-        for students in sorted(failing_alike(rows).values(), key=len, reverse=True)
-        for line in hang(
-            f"  {len(students):>4}  ", "unknown, alike: " + ", ".join(map(inline, students)), width
-        )
-    ]
+    by_task = mistakes_by_task(rows)
+    lines: list[str] = []
+    for task, counts in by_task.items():
+        lines += [f"  in {inline(task)}"] if task and len(by_task) > 1 else []
+        # Mistakes that equally many made share a line: a class of a hundred makes dozens.
+        for count, names in itertools.groupby(counts, key=lambda pair: pair[1]):
+            lines += hang(f"  {count:>4}  ", ", ".join(inline(name) for name, _ in names), width)
+    unknown = _unknown(rows, width)
+    lines += ["  not known", *unknown] if lines and unknown else unknown
     return ["mistakes (students)", *lines] if lines else []
+
+
+def _unknown(rows: Sequence[Row], width: int) -> list[str]:
+    """Those whose mistake is not known: who fails alike, and how many fail in a way of their own."""
+    groups = failing_alike(rows)
+    lines = []
+    for signature, students in sorted(groups.items(), key=lambda group: -len(group[1])):
+        said = next(first_said(row.result) for row in rows if row.result.signature == signature)
+        names = some_of(students, _ALIKE)
+        lines += hang(f"  {len(students):>4}  ", f"alike: {names}" + (f": {said}" if said else ""), width)
+    alone = sum(is_unknown(row.result) for row in rows) - sum(map(len, groups.values()))
+    return lines + ([f"  {alone:>4}  each in a way of their own"] if alone else [])
 
 
 def _hardest(tests: Sequence[Test], width: int) -> list[str]:

@@ -66,6 +66,18 @@ def mistake_counts(rows: Sequence[Row]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
+def mistakes_by_task(rows: Sequence[Row]) -> dict[str | None, list[tuple[str, int]]]:
+    """The same by task, in the order of the tests."""
+    tasks = {r.mistake: r.task for row in rows for r in row.result.recognised}
+    order = dict.fromkeys(v.task for row in rows for v in row.result.verdicts)
+    counts = mistake_counts(rows)
+    by_task = {
+        task: [(name, n) for name, n in counts if tasks[name] == task]
+        for task in (*order, *(set(tasks.values()) - set(order)))
+    }
+    return {task: found for task, found in by_task.items() if found}
+
+
 def scores_of(rows: Sequence[Row]) -> list[float]:
     """The scores of those who could be graded."""
     return [row.result.score for row in rows if not row.result.problem]

@@ -76,7 +76,7 @@ class Result:
     Attributes:
         slug: the question.
         verdicts: one for each hidden test, in the order of the file.
-        recognised: known mistakes, at most one a task.
+        recognised: known mistakes, at most two a task.
         stops: named causes of every stop ("ran longer than 10 s in softmax"), in order.
         notes: what the instructor should know about the file ("cell 'try_softmax' was edited").
         problem: why nothing could be graded ("not a notebook: …"), or "".

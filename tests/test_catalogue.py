@@ -26,7 +26,8 @@ class Run:
         """Note what was asked for."""
         self.asked.append(changes[0].name if changes else "")
         answers = [torch.ones(2, dtype=torch.float16), np.arange(3), ("raised", "ValueError"), {"a": [1.5]}]
-        return Behaviour(frozenset({"test_a"}), frozenset({"test_b"}), {"test_a": Observation(answers, 1e-3)})
+        seen = {"test_a": Observation(answers, rtol=1e-3, atol=1e-4)}
+        return Behaviour(frozenset({"test_a"}), frozenset({"test_b"}), seen, {"test_a": "it differs"})
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_each_is_found_out_once(question: Question, names: list[str], tmp_path: 
     assert sorted(first.asked) == sorted(["", *names])
     assert second.asked == []
     one, other = found.behaviours()[names[0]], kept.behaviours()[names[0]]
-    assert (one.failed, one.passed) == (other.failed, other.passed)
+    assert (one.failed, one.passed, one.said) == (other.failed, other.passed, other.said)
     mine, theirs = one.seen["test_a"], other.seen["test_a"]
     assert (mine.rtol, mine.atol) == (theirs.rtol, theirs.atol)
     assert torch.equal(mine.answers[0], theirs.answers[0])

@@ -409,7 +409,7 @@ def test_a_large_wrong_answer_is_explained() -> None:
         (ROWS, ROWS.astype(np.float32)),
         (ROWS, torch.from_numpy(ROWS)),
         (ROWS, ROWS[None]),
-        ([1, 2], (1, 2)),
+        ([1, 2], [2, 1]),
         (("raised", "ValueError"), ("raised", "TypeError")),
         (1, True),
         ("1", 1),

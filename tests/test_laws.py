@@ -117,6 +117,14 @@ def test_file_that_can_not_be_read_is_named(question: Question, grader: Grader) 
     assert str(violation).lstrip().startswith("error  double_it")
 
 
+def test_rewrite_that_fits_nothing_is_named(question: Question, grader: Grader) -> None:
+    """rewrites.toml may be there, and an entry that fits no variant is named."""
+    question.rewrites.write_text('[adds_two]\nlost = [["a", "b"]]\n', encoding="utf-8")
+    assert not list(files.names(question.root))
+    violation = only(prove(question, grader), 0)
+    assert says(violation, "double_it", "rewrites.toml: [adds_two] lost", "mend the file")
+
+
 def test_process_that_dies_is_told(root: Path) -> None:
     """Where the proof of a question ends its process, the command says so and what to do."""
     edit(find("double_it", root).tests, "import pytest", "import os\nimport pytest\n\nos._exit(9)")
@@ -319,10 +327,11 @@ def test_law_4_mistake_that_costs_nothing(root: Path, grader: Grader) -> None:
     assert says(violation, "double_it: [at_zero]", "loses no point", "write the test that it must fail")
 
 
-def test_law_4_mistakes_that_behave_alike(root: Path, grader: Grader) -> None:
-    """Two mistakes that can't be told apart are named together."""
+@pytest.mark.parametrize("how", ['new = "x + 2"', 'new = "x + 3"\nby = "message"'])
+def test_law_4_mistakes_that_behave_alike(root: Path, grader: Grader, how: str) -> None:
+    """Two mistakes that can't be told apart, by their answers or by what their tests say, are named together."""
     question = planted(
-        root, "mistakes.toml", '[again]\ncell = "double_it"\nold = "2 * x"\nnew = "x + 2"\nsays = "a"\n'
+        root, "mistakes.toml", f'[again]\ncell = "double_it"\nold = "2 * x"\n{how}\nsays = "a"\n'
     )
     violation = only(behaviour.examine(question, grader), 4)
     assert says(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ def test_unknown_cell_is_named(question: Question) -> None:
         ('cell = "double_it"\nold = [3]\nnew = ["b"]\nsays = "a"', "text"),
         ('cell = "double_it"\nwhole = 3\nsays = "a"', "text"),
         ('cell = "double_it"\nwhole = "x"\nsays = 3', "text"),
+        ('cell = "double_it"\nwhole = "x"\nby = "heart"\nsays = "a"', '`by` that is not "message"'),
     ],
 )
 def test_malformed_table_is_named(question: Question, body: str, says: str) -> None:
@@ -199,7 +201,8 @@ def test_same_answers_are_recognised() -> None:
         ([np.array([1.0])], [np.array([[1.0]])], False),
         ([np.array([1.0])], [torch.tensor([1.0])], False),
         ([np.array([1.0])], [np.array([1.0], dtype=np.float32)], False),
-        ([[1, 2]], [(1, 2)], False),
+        ([[1, 2]], [(1, 2)], True),
+        ([[1, 2]], [np.array([1, 2])], False),
         (["a"], ["b"], False),
         ([None], [None], True),
         ([1, 2], [1], False),
@@ -209,7 +212,10 @@ def test_same_answers_are_recognised() -> None:
     ],
 )  # fmt: skip
 def test_alike_within_tolerance_and_kind(mine: list[Any], known: list[Any], same: bool) -> None:
-    """NaN equals NaN, numbers equal within the tolerance; another kind, shape or number of answers does not."""
+    """NaN equals NaN, numbers equal within the tolerance; another kind, shape or number of answers does not.
+
+    A list is like a tuple.
+    """
     assert bool(named(examined({"a": mine}, "a"), {"it": examined({"a": known}, "a")})) is same
 
 
@@ -238,6 +244,58 @@ def test_tasks_are_recognised_each_for_itself() -> None:
     assert named(work, known) == [("first", "one"), ("second", "two")]
     half = examined({"a": [1], "b": [99]}, "ab", tasks)
     assert named(half, known) == [("first", "one")]
+
+
+def pair_of(
+    lost: dict[str, int], answers: dict[str, list[Any]], **known: str
+) -> list[tuple[str | None, str]]:
+    """What is recognised of these answers, where each known mistake answers `lost` in the tests it fails."""
+    behaviours = {
+        name: examined({test: [lost.get(test, 3) if test in tests else 0] for test in answers}, tests)
+        for name, tests in known.items()
+    }
+    return named(examined(answers, "".join(lost)), behaviours)
+
+
+def test_two_mistakes_that_share_what_was_lost_are_named() -> None:
+    """Where two mistakes fail tests of their own, and all lost tests are theirs, both are named."""
+    lost, answers = {"a": 1, "b": 2}, {"a": [1], "b": [2], "c": [0]}
+    assert pair_of(lost, answers, one="a", two="b", more="c") == [(None, "one"), (None, "two")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "known"),
+    [
+        ({"a": [1], "b": [9], "c": [0]}, {"one": "a", "two": "b"}),  # two is not to be seen
+        ({"a": [1], "b": [2], "c": [0]}, {"one": "a"}),  # the rest is unknown
+        ({"a": [1], "b": [2], "c": [0]}, {"one": "a", "two": "bc"}),  # two would fail more
+        ({"a": [1], "b": [2], "c": [0]}, {"one": "a", "two": "b", "other": "b"}),  # it may be either
+    ],
+)
+def test_two_mistakes_are_not_guessed(answers: dict[str, list[Any]], known: dict[str, str]) -> None:
+    """Where the lost tests are not exactly those of two mistakes, and of no other two, none is named."""
+    assert pair_of({"a": 1, "b": 2}, answers, **known) == []
+
+
+def test_one_mistake_is_named_before_two() -> None:
+    """A mistake that accounts for everything is named, also where two others together would."""
+    known = {"one": "a", "two": "b", "all": "ab"}
+    assert pair_of({"a": 1, "b": 2}, {"a": [1], "b": [2]}, **known) == [(None, "all")]
+
+
+def told(message: str, answer: int) -> Examined:
+    """What a test saw and said that was lost."""
+    verdict = Verdict("a", "a", Outcome.FAILED, 1, message)
+    return Examined([verdict], {"a": Observation([answer])})
+
+
+def test_a_mistake_may_be_recognised_by_what_the_test_says() -> None:
+    """With by = "message", what the test said decides, whatever was answered."""
+    known = {"it": behaviour(told("a tie", 1))}
+    by_message = [replace(change("it"), by_message=True)]
+    assert [r.mistake for r in recognise(told("a tie", 7), known, by_message)] == ["it"]
+    assert recognise(told("no tie", 1), known, by_message) == ()
+    assert recognise(told("a tie", 7), known, [change("it")]) == ()
 
 
 def test_nothing_lost_names_nothing() -> None:

@@ -41,6 +41,22 @@ CLASS = [
 ]
 
 
+def tasks_row(student: str, **mistakes: list[str]) -> Row:
+    """A student who lost one test in each of these tasks, with the mistakes recognised there."""
+    verdicts = tuple(
+        Verdict(f"test_{task}", "S.", Outcome.FAILED, 1, f"{task} is not written yet", task)
+        for task in mistakes
+    )
+    recognised = tuple(Recognised(name, "T.", task) for task, names in mistakes.items() for name in names)
+    return Row(student, Result("softmax", verdicts, recognised, signature="t"))
+
+
+def section(rows: list[Row], head: str) -> list[str]:
+    """The lines of a section of the table, less its heading and two columns of margin."""
+    lines = next(part for part in class_table(rows, 100).split("\n\n") if part.startswith(head)).split("\n")
+    return [line[2:] for line in lines[1:]]
+
+
 def line_of(student: str, rows: list[Row] = CLASS) -> str:
     """The table's line of a student."""
     return next(line for line in class_table(rows, 100).split("\n") if line.startswith(student))
@@ -80,9 +96,36 @@ def test_a_large_group_is_counted() -> None:
 
 
 def test_mistakes_are_counted_by_students() -> None:
-    """Below the table each recognised mistake has its number of students, then the unknown groups."""
-    table = class_table(CLASS, 100)
-    assert re.search(r"2  no_max\n\s+1  no_scale\n\s+2  unknown, alike: anna, ben\n", table)
+    """Below the table each recognised mistake has its number of students, then those that are not known."""
+    assert section(CLASS, "mistakes") == [
+        "   2  no_max",
+        "   1  no_scale",
+        "not known",
+        "   2  alike: anna, ben",
+        "   1  each in a way of their own",
+    ]
+
+
+def test_mistakes_of_several_tasks_stand_apart() -> None:
+    """Mistakes are grouped by task, and those that equally many made share a line."""
+    rows = [tasks_row(str(i), first=[("axis", "scale")[i % 2]], second=["tie"]) for i in range(4)]
+    assert section(rows, "mistakes") == ["in first", "   2  axis, scale", "in second", "   4  tie"]
+
+
+def test_those_who_fail_alike_are_told_with_what_was_said() -> None:
+    """A group whose mistake is not known shows how its first message begins; of a large one twelve are named."""
+    verdicts = (Verdict("test_0", "S.", Outcome.FAILED, 1, "the shape is wrong: (3,)\nmore"),)
+    rows = [Row(f"s{i:02}", Result("softmax", verdicts, signature="x")) for i in range(20)]
+    names = ", ".join(f"s{i:02}" for i in range(12))
+    said = " ".join(section(rows, "mistakes"))
+    assert re.sub(r"\s+", " ", said) == f" 20 alike: {names} and 8 more: the shape is wrong: (3,)"
+    assert line_of("s00", rows).endswith("fails like s01, s02, s03 and 16 more: the shape is wrong: (3,)")
+
+
+def test_a_task_that_is_not_known_is_told_beside_one_that_is() -> None:
+    """A mistake in one task does not hide that another was lost for a reason that is not known."""
+    line = line_of("jo", [tasks_row("jo", first=["axis"], second=[])])
+    assert line.endswith("axis; second is not written yet")
 
 
 def test_the_hardest_tests_come_first() -> None:

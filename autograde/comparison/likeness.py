@@ -9,19 +9,23 @@ import numpy as np
 from autograde.comparison.kinds import DEPTH, NUMBERS, is_plain, kind_of
 from autograde.comparison.tolerance import as_numpy, dtype_name, near, tolerances
 
+SEQUENCES = ("a list", "a tuple")
+
 
 def same_answer(a: Any, b: Any, rtol: float | None, atol: float | None, depth: int) -> bool:
     """Whether two values are alike, `depth` containers down."""
     kind = kind_of(a)
     if kind in NUMBERS:
         return kind_of(b) in NUMBERS and _alike_numbers(a, b, rtol, atol)
-    if kind != kind_of(b) or depth > DEPTH:
+    if depth > DEPTH:
         return False
-    if kind in ("a list", "a tuple"):
+    if kind in SEQUENCES and kind_of(b) in SEQUENCES:  # which of the two is rarely the mistake
         same_length = len(a) == len(b)
         return same_length and all(
             same_answer(x, y, rtol, atol, depth + 1) for x, y in zip(a, b, strict=True)
         )
+    if kind != kind_of(b):
+        return False
     if kind in ("a NumPy array", "a torch tensor"):
         return bool(a.dtype == b.dtype and a.shape == b.shape) and _alike_arrays(a, b, rtol, atol)
     if kind == "a dict":

@@ -36,7 +36,8 @@ def names(root: Path) -> Iterator[Violation]:
         for path in _required(question):
             if not path.is_file():
                 yield Violation(1, str(path.relative_to(root)), "is missing", _how_to_make(path, question))
-    expected = {path for question in rows for path in (*_required(question), question.apparatus)}
+    optional = {path for question in rows for path in (question.rewrites, question.apparatus)}
+    expected = optional.union(*map(_required, rows))
     yield from _unexpected(root, expected, {question.data for question in rows})
 
 
