@@ -16,6 +16,10 @@ from autograde.verdict import Outcome, Verdict
 class Sitting(Link, Protocol):
     """One submission under examination: a link to it that can be made ready for each test."""
 
+    @property
+    def patience(self) -> float:
+        """Seconds that the tests of a task may take before those of another go first."""
+
     def begin(self, seed: int) -> None:
         """Have a live process with the cells run and its random numbers reset; StudentError where not."""
 

@@ -39,7 +39,7 @@ class Limits:
     """What one submission may use.
 
     Attributes:
-        call_s: seconds for one call or cell, of wall time; the parent watches.
+        call_s: seconds of wall time for one call or cell, and for the calls of one test; the parent watches.
         budget_s: seconds for the whole submission; processor time is stopped a little after it by the kernel.
         memory: bytes over what the process had when it was locked. Stacks of threads count.
         file: bytes of one file.

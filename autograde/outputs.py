@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import groupby
 from typing import Any
 
 from autograde.errors import text, texts
@@ -38,6 +41,32 @@ def _known(outputs: list[Any]) -> Iterator[dict[str, Any]]:
                 count = item.get("execution_count")
                 output["execution_count"] = count if type(count) is int else None
             yield output
+
+
+def joined(data: bytes) -> list[dict[str, Any]]:
+    """Outputs written down one JSON line each, pieces of one stream joined: every line may be forged."""
+    found: list[dict[str, Any]] = []
+    for name, pieces in groupby(_parsed(data), key=_stream):
+        if name is None:
+            found.extend(pieces)
+        else:
+            told = "".join(piece["text"] for piece in pieces)
+            found.append({"output_type": "stream", "name": name, "text": told})
+    return found
+
+
+def _parsed(data: bytes) -> Iterator[dict[str, Any]]:
+    for line in data.splitlines():
+        with suppress(ValueError, RecursionError):  # the last one may be half written
+            item = json.loads(line)
+            if isinstance(item, dict):
+                yield item
+
+
+def _stream(item: dict[str, Any]) -> str | None:
+    if item.get("output_type") != "stream" or not isinstance(item.get("text"), str):
+        return None
+    return "stderr" if item.get("name") == "stderr" else "stdout"
 
 
 def printed(text: str) -> dict[str, Any]:

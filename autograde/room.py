@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,15 +14,18 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
-from autograde import wire
+from autograde import stops, wire
 from autograde.errors import Explained
 from autograde.lock import Limits
+from autograde.outputs import joined
+from autograde.scratch import Scratch, sweep
 
 TICK = 0.05  # seconds between two looks at a busy room
 SCRATCH_TICK = 0.25  # seconds between two looks at its files
-OUTPUT_EXIT, LOCK_EXIT = 97, 98  # as in autograde.zygote, which must not be imported here
+MAX_PATH = 1000  # characters: deeper folders cost too much to be looked through
+MAX_SHOWN = 4 * 2**20  # bytes kept of what a cell showed before it ended its room
 
 # What a learner's code may need; nothing that names a course, a user or a secret.
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "HOME", "FONTCONFIG_PATH")
@@ -68,6 +70,7 @@ class Zygote:
 
     def start(self) -> None:
         """Start warming up; returns at once, the first `open` waits until it is warm."""
+        sweep()
         ours, theirs = socket.socketpair()  # requests and replies take turns, each small enough to come whole
         environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         environment |= {
@@ -75,6 +78,7 @@ class Zygote:
             "PYTHONHASHSEED": "0",
             "USER": "learner",  # getpass.getuser() must not need /etc/passwd
             "OMP_NUM_THREADS": "1",
+            "OMP_THREAD_LIMIT": "32",  # OpenMP ends the process where it can't start as many as it was asked for
             "OPENBLAS_NUM_THREADS": "1",
             "MKL_NUM_THREADS": "1",
         }
@@ -113,19 +117,21 @@ class Zygote:
 
     def _opened(self) -> Room:
         control = self._ready()
-        scratch = Path(tempfile.mkdtemp(prefix="autograde-room-"))
+        scratch, shown = Scratch(), tempfile.TemporaryFile()  # noqa: SIM115  closed with the room
         ours, theirs = socket.socketpair()
-        request = {"scratch": str(scratch), "limits": asdict(self.limits), "without": sorted(self.without)}
+        limits, without = asdict(self.limits), sorted(self.without)
+        request = {"scratch": str(scratch.path), "limits": limits, "without": without}
         try:
-            socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno()])
+            socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno(), shown.fileno()])
             pid = self._reply(control)["pid"]
         except BaseException:
             ours.close()
-            shutil.rmtree(scratch, ignore_errors=True)
+            shown.close()
+            scratch.close()
             raise
         finally:
             theirs.close()
-        return Room(self, pid, ours, scratch, self.limits)
+        return Room(self, pid, ours, scratch, shown)
 
     def reap(self, pid: int) -> int:
         """The exit status of a room that has ended, as os.waitpid gives it."""
@@ -176,11 +182,16 @@ class Room:
 
     Attributes:
         cause: why it ended, "" while it lives.
+        shown: outputs of the cell that ended it, up to then, as the room told them.
     """
 
-    def __init__(self, zygote: Zygote, pid: int, sock: socket.socket, scratch: Path, limits: Limits) -> None:
+    def __init__(
+        self, zygote: Zygote, pid: int, sock: socket.socket, scratch: Scratch, shown: BinaryIO
+    ) -> None:
         self.cause = ""
-        self._zygote, self._pid, self._sock, self._scratch, self._limits = zygote, pid, sock, scratch, limits
+        self.shown: list[Any] = []
+        self._zygote, self._pid, self._sock, self._scratch, self._shown = zygote, pid, sock, scratch, shown
+        self._limits = zygote.limits
         self._number = 0
 
     def request(
@@ -241,10 +252,10 @@ class Room:
                 "closed"  # every room ends with the process it was made from: not the learner's doing
             )
             raise
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == LOCK_EXIT:
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == stops.LOCK_EXIT:
             self.cause = "closed"
             raise Broken("a room could not be locked, and nothing was run: see `autograde doctor`")
-        self.cause = cause or _cause(status, doing, self._limits)
+        self.cause = cause or stops.of_status(status, doing, self._limits)
         raise Stopped(self.cause)
 
     def close(self) -> None:
@@ -264,7 +275,9 @@ class Room:
         try:
             return self._zygote.reap(self._pid)
         finally:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            self.shown = joined(os.pread(self._shown.fileno(), MAX_SHOWN, 0))
+            self._shown.close()
+            self._scratch.close()
 
     def _exited(self) -> bool:
         """Whether it has ended by itself: give an ending process a moment, so that its own status is seen."""
@@ -285,6 +298,16 @@ class Room:
         poll.register(self._sock, select.POLLHUP)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
 
+    def threads(self) -> tuple[int, int]:
+        """How many threads the process has beside the main one, and how many of these run right now."""
+        states = []
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{self._pid}/task").iterdir():
+                if task.name != str(self._pid):
+                    stat = (task / "stat").read_text(encoding="ascii", errors="replace")
+                    states.append(stat.rpartition(")")[2].split()[0])
+        return len(states), states.count("R")
+
     def memory(self) -> int:
         """Bytes the process holds in RAM, shared memory included; 0 where that can't be read."""
         try:
@@ -293,11 +316,17 @@ class Room:
             return 0
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
-    def files(self, stop: int) -> int:
-        """Bytes and entries (4 KiB each) in the scratch folder, counted no further than `stop`."""
-        total, folders = 0, [self._scratch]
-        while folders and total <= stop:
-            with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
+    def excess(self) -> str:
+        """What there is too much of in the scratch folder, "" where it is within the limits.
+
+        Each entry counts 4 KiB.
+        """
+        stop, total, folders = self._limits.disk, 0, [self._scratch.path]
+        while folders:
+            folder = folders.pop()
+            if len(str(folder)) > MAX_PATH:
+                return "nested folders without end"
+            with contextlib.suppress(OSError), os.scandir(folder) as entries:
                 for entry in entries:
                     total += 4096
                     if entry.is_dir(follow_symlinks=False):
@@ -305,8 +334,8 @@ class Room:
                     else:
                         total += entry.stat(follow_symlinks=False).st_size
                     if total > stop:
-                        break
-        return total
+                        return f"wrote more than {stops.size(stop)} of files"
+        return ""
 
 
 class _Watch:
@@ -331,26 +360,9 @@ class _Watch:
             # Twice the limit: RLIMIT_DATA says no first and lets the code see a MemoryError; this is for
             # what it does not count.
             if room.memory() > 2 * limits.memory:
-                room._end(f"asked for more than {_size(limits.memory)} in {self.doing}", self.doing)
+                room._end(f"asked for more than {stops.size(limits.memory)} in {self.doing}", self.doing)
             if now >= self.look:
                 self.look = now + SCRATCH_TICK
-                if room.files(limits.disk) > limits.disk:
-                    room._end(f"wrote more than {_size(limits.disk)} of files in {self.doing}", self.doing)
-
-
-def _cause(status: int, doing: str, limits: Limits) -> str:
-    """The cause in a process's own exit status."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGXCPU:
-            return f"used more than {limits.budget_s:.3g} s of processor time in {doing}"
-        if number == signal.SIGKILL:
-            return f"was killed (out of memory?) in {doing}"
-        return f"crashed ({signal.strsignal(number)}) in {doing}"
-    if os.WEXITSTATUS(status) == OUTPUT_EXIT:
-        return f"printed more than {limits.output:,} characters in {doing}"
-    return f"ended the process in {doing}"
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.3g} GiB" if count >= 2**30 else f"{count / 2**20:.3g} MiB"
+                excess = room.excess()
+                if excess:
+                    room._end(f"{excess} in {self.doing}", self.doing)

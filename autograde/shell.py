@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import re
 import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MethodType
 from typing import Any, ClassVar
@@ -34,27 +37,42 @@ class Outputs:
         self.printed = 0
         self.rich = 0
         self.items: list[dict[str, Any]] = []
+        self.file = -1  # a descriptor that gets what a cell shows at once: that outlives the process
+        self._in_cell = False
+
+    def start(self) -> None:
+        """Begin a cell."""
+        self.items, self._in_cell = [], self.file >= 0
+        if self._in_cell:
+            with suppress(OSError):
+                os.ftruncate(self.file, 0)
+                os.lseek(self.file, 0, os.SEEK_SET)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """End the cell: what it showed."""
+        items, self.items, self._in_cell = self.items, [], False
+        return items
 
     def stream(self, name: str, text: str) -> None:
         """Append what was printed; past the limit the run ends."""
-        self.printed += len(text)
-        if self.printed > self.limit:
-            self.overflow()
+        if not text:
+            return
         last = self.items[-1] if self.items else None
         if last is None or last["output_type"] != "stream" or last["name"] != name:
             last = {"output_type": "stream", "name": name, "text": ""}
             self.items.append(last)
         room = MAX_TEXT - len(last["text"])
         if room > 0:
-            last["text"] += text[:room] + ("\n… output cut …\n" if len(text) > room else "")
+            kept = text[:room] + ("\n… output cut …\n" if len(text) > room else "")
+            last["text"] += kept
+            self._copy({**last, "text": kept})
+        self._count(text)
 
     def show(self, kind: str, data: dict[str, Any], count: int | None = None) -> None:
         """Append a rich output; figures beyond a total size are named and left out."""
         plain = {str(k): v for k, v in data.items() if isinstance(v, str)}
         size = sum(map(len, plain.values()))
-        self.printed += len(plain.get("text/plain", ""))
-        if self.printed > self.limit:
-            self.overflow()
+        said = plain.get("text/plain", "")
         self.rich += size
         if self.rich > MAX_RICH:
             plain = {"text/plain": f"… output of {size} characters left out …"}
@@ -62,6 +80,19 @@ class Outputs:
         if kind == "execute_result":
             item["execution_count"] = count
         self.items.append(item)
+        self._copy({**item, "data": dict(plain)})
+        self._count(said)
+
+    def _count(self, text: str) -> None:
+        self.printed += len(text)
+        if self.printed > self.limit:
+            self.overflow()
+
+    def _copy(self, item: dict[str, Any]) -> None:
+        if self._in_cell:
+            _strip(item)
+            with suppress(OSError, ValueError):
+                os.write(self.file, json.dumps(item).encode() + b"\n")
 
     def error(self, kind: str, message: str, lines: list[str]) -> None:
         """Append an error with its traceback."""
@@ -127,9 +158,6 @@ class _Hook(DisplayHook):
     def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:  # noqa: ARG002
         self.outputs.show("execute_result", format_dict, self.prompt_count)
 
-    def finish_displayhook(self) -> None:
-        self.is_active = False
-
 
 # How a cell is run: a cell that replaces one of these, on the class or on the shell, changes nothing.
 _OWN = {
@@ -168,6 +196,14 @@ class Shell(InteractiveShell):
         """Whatever is asked for, figures are inline."""
         return super().enable_matplotlib("inline")
 
+    def ask_exit(self) -> None:
+        """exit() ends what calls it, not the room."""
+        raise SystemExit("exit() ends the notebook")
+
+    def system(self, cmd: str) -> None:  # noqa: ARG002
+        """`!command`: without a terminal and processes its own errors would say little."""
+        raise PermissionError(errno.EPERM, "commands of the shell are closed while grading")
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         try:
             message = str(evalue)
@@ -189,10 +225,17 @@ def make() -> Shell:
 
 
 @contextmanager
-def captured(shell: Shell, limit: int, overflow: Callable[[], None]) -> Iterator[None]:
-    """Send what is printed to the shell's outputs, for as long as the process serves."""
+def captured(shell: Shell, limit: int, overflow: Callable[[], None], file: int) -> Iterator[None]:
+    """Send what is printed to the shell's outputs, for as long as the process serves.
+
+    Args:
+        shell: the process's shell.
+        limit: characters that may be printed.
+        overflow: called where they are more.
+        file: a descriptor that gets what a cell shows, at once and as JSON lines.
+    """
     outputs = shell.cell_outputs
-    outputs.limit, outputs.overflow = limit, overflow
+    outputs.limit, outputs.overflow, outputs.file = limit, overflow, file
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _Stream(outputs, "stdout"), _Stream(outputs, "stderr")
     try:
@@ -208,11 +251,11 @@ def run_cell(shell: Shell, source: str) -> dict[str, Any]:
         `outputs` in nbformat's form, `error` the name of what it raised or "", `line` its message.
     """
     outputs = shell.cell_outputs
-    outputs.items = []
+    outputs.start()
     result = shell.run_cell(source, store_history=True)
     error = result.error_before_exec or result.error_in_exec
     line = "" if error is None else traceback.format_exception_only(type(error), error)[-1].strip()[:500]
-    items, outputs.items = outputs.items, []
+    items = outputs.finish()
     for item in items:
         _strip(item)
     name = "" if error is None else type(error).__name__[:100]
@@ -253,6 +296,8 @@ def _strip(item: dict[str, Any]) -> None:
 
 def without_paths(text: str) -> str:
     """The text without this machine's folders: they tell a learner nothing, and others too much."""
+    if "/" not in text:
+        return text
     for path, label in _PLACES:
         text = text.replace(path, label)
     # Not Path.cwd(): the learner may have changed it, to "/" for one.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
-from autograde import wire
-from autograde.errors import StudentError, text, texts
+from autograde import stops, wire
+from autograde.errors import StudentError, text
 from autograde.lock import Limits
 from autograde.outputs import clean, printed, stopped
 from autograde.room import Broken, Room, Stopped, Zygote
 from autograde.submission import Cell
 
-NO_MEMORY = ("MemoryError", "_ArrayMemoryError")
+# Names that libraries draw at random for what they share.
+_DRAWN = re.compile(r"/(?:torch_\d+_\d+_\d+|psm_\w+)")
 
 
 class RoomSitting:
@@ -26,20 +28,39 @@ class RoomSitting:
         self._skipped: set[int] = set()
         self._room: Room | None = None
         self._began: float | None = None
-        self._short = False  # whether the last request had less than call_s left
+        self._ended = (
+            False  # whether it ever was stopped: a stop is not a refusal, which the code may survive
+        )
+        self._threads = 0  # those that its cells started
+        self._test_began = 0.0
+        self._cut = ""  # what left the last request less than call_s
         self.broken: Broken | None = None  # the sandbox failed: whatever the tests said then is worth nothing
+
+    @property
+    def patience(self) -> float:
+        """Seconds that the tests of a task may take before those of another go first."""
+        return self.limits.call_s / 2
 
     def begin(self, seed: int) -> None:
         """Have a live room with the cells run and its random numbers reset."""
         try:
+            self._end_what_runs_on()
             self._ready()
             self._ask({"verb": "forget"}, "the notebook")
             self._ask({"verb": "seed", "seed": seed}, "the notebook")
+            self._test_began = time.monotonic()
         except Stopped as stop:  # it ended between two tests: a thread, say
             raise StudentError(self._stopped(str(stop)), stopped=True) from None
         except Broken as error:
             self.broken = error
             raise
+
+    def _end_what_runs_on(self) -> None:
+        """A thread that a test before left running is not this test's: end it, with its room."""
+        if self._room is not None and not self._room.cause:
+            threads, running = self._room.threads()
+            if running and threads > self._threads:
+                self._room.close()
 
     def _ready(self) -> None:
         while self._room is None or self._room.cause:
@@ -55,7 +76,8 @@ class RoomSitting:
         if self._room is None or self._room.cause:
             raise StudentError(f"the process had stopped before {doing}", stopped=True)
         try:
-            answer = self._room.request(message, asker, seconds=self._seconds(), doing=doing)
+            spent = time.monotonic() - self._test_began
+            answer = self._room.request(message, asker, seconds=self._seconds(spent), doing=doing)
         except Broken as error:
             self.broken = error
             raise
@@ -69,13 +91,13 @@ class RoomSitting:
     def show(self, cells: tuple[Cell, ...]) -> None:
         """Run cells whose outputs the feedback shows and that no point rests on, where the room still lives."""
         for cell in cells:
-            if self._room is None or self._room.cause or self.stops or self._left() <= 0:
+            if self._room is None or self._room.cause or self._ended or self._left() <= 0:
                 self.outputs[cell.index] = (printed("not run: the process had stopped"),)
                 continue
             try:
                 answer = self._ask({"verb": "cell", "source": cell.source}, f"the cell '{cell.name}'")
             except Stopped as stop:
-                self.outputs[cell.index] = (stopped(str(stop)),)
+                self.outputs[cell.index] = (*clean(self._room.shown), stopped(str(stop)))
             else:
                 ran = answer.get("value")
                 self.outputs[cell.index] = clean(ran.get("outputs") if isinstance(ran, dict) else None)
@@ -101,7 +123,7 @@ class RoomSitting:
                 cause = self._stopped(str(stop))
                 self._skipped.add(cell.index)
                 self._errors[cell.name] = cause
-                self.outputs[cell.index] = (stopped(cause),)
+                self.outputs[cell.index] = (*clean(self._room.shown), stopped(cause))
                 return
             ran = answer.get("value")
             if isinstance(ran, dict):
@@ -109,6 +131,7 @@ class RoomSitting:
                 if ran.get("error"):
                     self._errors[cell.name] = f"the cell '{cell.name}' raised {text(ran.get('line'))[:300]}"
                     self._name_stop({"kinds": [ran["error"]], "message": ran.get("line")}, doing)
+        self._threads, _ = self._room.threads()
 
     def _ask(self, message: dict[str, Any], doing: str) -> dict[str, Any]:
         assert self._room is not None
@@ -118,31 +141,36 @@ class RoomSitting:
         spent = time.monotonic() - self._began if self._began is not None else 0.0
         return self.limits.budget_s - spent
 
-    def _seconds(self) -> float:
-        """How long the next request may take: what one call may, or what is left of the whole."""
-        left = self._left()
-        self._short = left < self.limits.call_s
-        return max(0.01, min(self.limits.call_s, left))
+    def _seconds(self, spent: float = 0.0) -> float:
+        """How long the next request may take: what one call may, or what is left of the test or the whole.
+
+        Args:
+            spent: seconds that earlier calls of the same test took; a tenth of a call is given away, so that
+                a call that hangs is told that it hung.
+        """
+        call, left, seconds = self.limits.call_s, self._left(), self.limits.call_s
+        self._cut = ""
+        if spent > call / 10:
+            seconds, self._cut = call - spent, f"used up the {call:.3g} s for one test"
+        if left < seconds:
+            seconds, self._cut = left, f"used up the {self.limits.budget_s:.3g} s for the whole notebook"
+        return max(0.01, seconds)
 
     def _stopped(self, cause: str) -> str:
-        if self._short and cause.startswith("ran longer"):
-            cause = f"used up the {self.limits.budget_s:.3g} s for the whole notebook in {cause.rpartition(' in ')[2]}"
+        if self._cut and cause.startswith("ran longer"):
+            cause = f"{self._cut} in {cause.rpartition(' in ')[2]}"
+        self._ended = True
         if cause not in self.stops:
             self.stops.append(cause)
         return cause
 
     def _name_stop(self, error: Any, doing: str) -> None:
         """The lock lets the code see an exception where it asks for too much; that is named like a stop."""
-        if not isinstance(error, dict):
-            return
-        message, kinds = text(error.get("message")), texts(error.get("kinds"))
-        cause = ""
-        if any(kind in NO_MEMORY for kind in kinds) or "can't allocate memory" in message:
-            cause = f"asked for more than {self.limits.memory / 2**30:.3g} GiB in {doing}"
-        elif "PermissionError" in kinds:
-            cause = f"tried what is closed while grading (files, network, processes) in {doing}"
+        cause = stops.of_error(error, doing, self.limits)
         if cause and cause not in self.stops:
             self.stops.append(cause)
+        if isinstance(error, dict) and "message" in error:
+            error["message"] = _DRAWN.sub("…", text(error["message"]))
 
     def _explain(self, error: Any, name: str) -> None:
         """A name that is missing because its cell failed: say so."""

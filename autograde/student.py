@@ -35,6 +35,8 @@ class Observation:
     atol: float = 1e-8
 
 
+MAX_DEPTH = 32  # of the learner's calls within the test's functions within the learner's calls
+_RECURSION = ("RecursionError", "RuntimeError", "Exception")
 _SILENT = ("seed", "forget", "load")  # verbs of ours, whose answers say nothing of the learner
 
 
@@ -66,30 +68,30 @@ class Remote:
         object.__setattr__(self, "_label", label)
 
     def _ask(self, verb: str, doing: str = "", **fields: Any) -> Any:
-        label = doing or object.__getattribute__(self, "_label")
+        label = doing or label_of(self)
         return conversation(self).ask({"verb": verb, "target": self, **fields}, label)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in the learner's process."""
-        return self._ask("call", args=args, kwargs=kwargs)
+        return self._ask("call", _call_of(self, args), args=args, kwargs=kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__class__":
             raise AttributeError(name)
-        return self._ask("attribute", f"{object.__getattribute__(self, '_label')}.{name}", name=name)
+        return self._ask("attribute", f"{label_of(self)}.{name}", name=name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        self._ask("assign", name=name, value=value)
+        self._ask("assign", f"{label_of(self)}.{name}", name=name, value=value)
 
     def __len__(self) -> int:
         try:
-            length = self._ask("length")
+            length = self._ask("length", f"len({label_of(self)})")
         except StudentError as error:
             if "TypeError" in error.kinds:
                 raise NoLength(str(error), error.kinds) from None
             raise
         if type(length) is not int or not 0 <= length < 2**63:
-            raise StudentError(f"len({object.__getattribute__(self, '_label')}) is no length")
+            raise StudentError(f"len({label_of(self)}) is no length")
         return length
 
     def __iter__(self) -> Iterator[Any]:
@@ -116,12 +118,16 @@ class _Conversation:
         self._fault: GraderError | None = None
         self._callables: list[Callable[..., Any]] = []
         self._label = ""
+        self._depth = 0
 
     def ask(self, message: dict[str, Any], doing: str) -> Any:
         """The value of an answer; StudentError with the learner's own message where there is none."""
         if self.over:
             raise GraderError(f"{doing} is a handle from an earlier test: get it from `student` in each test")
+        if self._depth >= MAX_DEPTH:
+            raise StudentError(f"{doing} and a function of the test call each other without end", _RECURSION)
         self._label = doing
+        self._depth += 1
         try:
             answer = self.link.request(message, self, doing)
             if self._fault is not None:
@@ -131,6 +137,8 @@ class _Conversation:
             raise
         except wire.WireError as error:
             raise GraderError(f"a test sends what is no data: {error}") from None
+        finally:
+            self._depth -= 1
         if "error" in answer:
             raised = student_error(answer["error"], doing)
             self.seen.answers.append(("raised", raised.kinds[0] if raised.kinds else ""))
@@ -176,6 +184,8 @@ class _Conversation:
             # Ours, whatever the learner's code makes of it: told when that has come back.
             self._fault = GraderError(f"a function of the test's own: {error}")
             return {"raised": {"type": "RuntimeError", "message": "the test's own function failed"}}
+        except StudentError as error:
+            return {"raised": {"type": (*error.kinds, "RuntimeError")[0], "message": str(error)}}
         except Exception as error:  # noqa: BLE001  a scripted tool may raise what it likes: it is the learner's to catch
             return {"raised": {"type": type(error).__name__, "message": str(error)}}
 
@@ -186,11 +196,26 @@ def conversation(proxy: Student | Remote) -> _Conversation:
     return found
 
 
+def label_of(value: Remote) -> str:
+    """What a handle is called in messages: where the test got it from."""
+    label: str = object.__getattribute__(value, "_label")
+    return label
+
+
 def type_name(value: object) -> str:
     """The name of a value's type, of a handle's too."""
     if type(value) is Remote:
         return str(object.__getattribute__(value, "_tree")[2])
     return type(value).__name__
+
+
+def _call_of(target: Remote, args: tuple[Any, ...] = ()) -> str:
+    """What the learner calls it: the forward of a module, and of our apparatus what it is given to call."""
+    label = label_of(target)
+    if label.startswith("apparatus") and args and isinstance(args[0], Remote):
+        return _call_of(args[0])
+    name, *bases = base_names(target) or [""]
+    return f"{label}.forward" if name == type_name(target) and "Module" in bases else label
 
 
 def base_names(value: Remote) -> list[str]:
@@ -201,7 +226,7 @@ def base_names(value: Remote) -> list[str]:
 def carried(target: Remote, *args: Any, **kwargs: Any) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Call, and return the result with the arguments as the call left them: `result, (args, kwargs)`."""
     _callable(target)
-    answer = target._ask("call", args=args, kwargs=kwargs, back=True)
+    answer = target._ask("call", _call_of(target), args=args, kwargs=kwargs, back=True)
     if not isinstance(answer, tuple) or len(answer) != 3:
         raise StudentError("the call's answer was not its own")
     return answer[0], (answer[1], answer[2])
@@ -229,7 +254,13 @@ def backward(
     """
     _callable(target)
     answer = target._ask(
-        "backward", args=args, kwargs=kwargs, cotangent=cotangent, wrt=list(wrt), module=module
+        "backward",
+        _call_of(target),
+        args=args,
+        kwargs=kwargs,
+        cotangent=cotangent,
+        wrt=list(wrt),
+        module=module,
     )
     if not isinstance(answer, tuple) or [type(part) for part in answer[1:]] != [dict, dict]:
         raise StudentError("the call's answer was not its own")

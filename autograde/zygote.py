@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from autograde import wire
+from autograde import stops, wire
 from autograde.endpoint import Endpoint, described, rebuilt
 from autograde.lock import Limits, allowed_reads, lock
+from autograde.scratch import Scratch
 from autograde.shell import Shell, captured, make, run_cell
 
-OUTPUT_EXIT = 97  # the exit status by which a room says that it printed too much
-LOCK_EXIT = 98  # and that it could not lock itself
+SOCKET, SHOWN = 200, 201  # a room's descriptors: to the grader, and of the file for what its cells show
 
 
 def main(control: int) -> None:
@@ -37,7 +37,7 @@ def main(control: int) -> None:
     missing = _rehearsed(reads)
     sock.send(json.dumps({"missing": missing}).encode())
     while True:
-        data, fds, _, _ = socket.recv_fds(sock, 65536, 1)
+        data, fds, _, _ = socket.recv_fds(sock, 65536, 2)
         if not data:
             return
         request = json.loads(data)
@@ -46,18 +46,19 @@ def main(control: int) -> None:
             continue
         pid = os.fork()
         if pid == 0:
-            _room(shell, sock, fds[0], request, reads, missing)
-        os.close(fds[0])
+            _room(shell, sock, fds, request, reads, missing)
+        for fd in fds:
+            os.close(fd)
         sock.send(json.dumps({"pid": pid}).encode())
 
 
 def _rehearsed(reads: Sequence[Path]) -> dict[str, str]:
     """The layers of the lock that this machine does not give, each with the reason, found in a child."""
     ours, theirs = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="autograde-room-") as scratch, os.fdopen(ours, "rb") as pipe:
+    with Scratch() as scratch, os.fdopen(ours, "rb") as pipe:
         pid = os.fork()
         if pid == 0:
-            layers = lock(Path(scratch), Limits(), reads)
+            layers = lock(scratch.path, Limits(), reads)
             os.write(
                 theirs, json.dumps({row.name: row.detail for row in layers if not row.enforced}).encode()
             )
@@ -117,7 +118,7 @@ def _inert_check() -> None:
 def _room(
     shell: Shell,
     control: socket.socket,
-    fd: int,
+    fds: list[int],
     request: dict[str, Any],
     reads: Sequence[Path],
     missing: dict[str, str],
@@ -127,7 +128,7 @@ def _room(
         control.close()
         os.setsid()
         scratch = Path(request["scratch"])
-        sock = _only(fd)
+        sock = _only(*fds)
         _settle(scratch)
         limits = Limits(**request["limits"])
         try:
@@ -136,25 +137,28 @@ def _room(
                 row.name for row in lock(scratch, limits, reads, without=without) if not row.enforced
             }
         except Exception:  # noqa: BLE001  whatever it is, nothing of the learner's may run unlocked
-            os._exit(LOCK_EXIT)
+            os._exit(stops.LOCK_EXIT)
         if open_layers - without - set(missing):
-            os._exit(LOCK_EXIT)  # it held in the rehearsal: what fails now is no matter of the machine
-        with captured(shell, limits.output, lambda: os._exit(OUTPUT_EXIT)):
+            os._exit(stops.LOCK_EXIT)  # it held in the rehearsal: what fails now is no matter of the machine
+        with captured(shell, limits.output, lambda: os._exit(stops.OUTPUT_EXIT), SHOWN):
             _serve(shell, sock)
-    except (wire.Closed, wire.WireError):
-        pass
-    finally:
         os._exit(0)
+    except (wire.Closed, wire.WireError, OSError, MemoryError) as error:
+        no_memory = any(isinstance(one, MemoryError) for one in (error, error.__context__))
+        os._exit(stops.MEMORY_EXIT if no_memory else stops.CLOSED_EXIT)
+    finally:
+        os._exit(stops.STRAY_EXIT)
 
 
-def _only(fd: int) -> socket.socket:
+def _only(fd: int, shown: int) -> socket.socket:
     """Close every descriptor but the room's own and /dev/null as the standard streams."""
     null = os.open(os.devnull, os.O_RDWR)
-    own = os.dup2(fd, 200, inheritable=False)
+    own = os.dup2(fd, SOCKET, inheritable=False)
+    os.dup2(shown, SHOWN, inheritable=False)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    os.closerange(3, 200)
-    os.closerange(201, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 2**20 else 4096)
+    os.closerange(3, SOCKET)
+    os.closerange(SHOWN + 1, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") < 2**20 else 4096)
     return socket.socket(fileno=own)
 
 

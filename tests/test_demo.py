@@ -60,8 +60,14 @@ def test_a_mistake_is_named(rows: dict[str, Row], student: str) -> None:
         ("mia_memory", "asked for more than 2 GiB in softmax"),
         ("pia_prints", "printed more than 1,000,000 characters in softmax"),
         ("egon_exits", "ended the process in softmax"),
-        ("fritz_forks", "tried what is closed while grading (files, network, processes) in softmax"),
-        ("rita_reads", "tried what is closed while grading (files, network, processes) in softmax"),
+        (
+            "fritz_forks",
+            "tried what is closed while grading (files, network, processes, shared memory) in softmax",
+        ),
+        (
+            "rita_reads",
+            "tried what is closed while grading (files, network, processes, shared memory) in softmax",
+        ),
     ],
 )
 def test_a_stop_has_a_named_cause(rows: dict[str, Row], student: str, cause: str) -> None:

@@ -33,6 +33,7 @@ WRONG = """
 def softmax(x, axis=-1, temperature=1.0):
     return np.zeros_like(x)
 """
+CLOSED = "tried what is closed while grading (files, network, processes, shared memory)"
 STUB = "def softmax(x, axis=-1, temperature=1.0):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
 
 
@@ -128,7 +129,7 @@ def test_outputs(grader, question):
     shown = {output.index: output.outputs for output in result.outputs}
     assert shown[0][0] == {"output_type": "stream", "name": "stdout", "text": "hello\n"}
     assert (shown[0][1]["output_type"], shown[0][1]["ename"]) == ("error", "ZeroDivisionError")
-    assert shown[1][0]["data"]["text/plain"] == "42"
+    assert [output["data"]["text/plain"] for output in shown[1]] == ["42"]
     assert "image/png" in shown[2][0]["data"]
 
 
@@ -179,11 +180,70 @@ def test_points_before_and_after_a_stop(grade):
 def test_budget(grade):
     """When the time for the notebook is used up, the rest is not reached, and says so."""
     result = grade(starting("while True: pass"))
-    messages = [verdict.message for verdict in result.verdicts]
+    messages = [verdict.message for verdict in result.verdicts if verdict.task == "softmax"]
     assert messages[0] == "ran longer than 2 s in softmax"
     assert messages[-1] == "not reached: the 8 s for the whole notebook were used up"
-    assert result.score == 0
     assert result.stops[-1].startswith(("ran longer than 2 s", "used up the 8 s"))
+
+
+@pytest.mark.parametrize("prefix", ["while True: pass", "import time; time.sleep(1.5)"])
+def test_time_is_shared_between_tasks(grader, question, grade, prefix):
+    """A task that hangs, or is slow in every call, leaves time for the others; verdicts keep their order."""
+    result = grade(starting(prefix))
+    assert "not reached: the 8 s for the whole notebook were used up" in [v.message for v in result.verdicts]
+    assert of_task(result, "bad_normalizers") == 3
+    assert list(outcomes(result)) == [test.name for test in grader.tests(question)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "stops"),
+    [
+        (["while True: pass"], ("ran longer than 2 s in the cell 'cell 1'",)),
+        (
+            ["%%writefile slow.py\nwhile True: pass", "import slow"],
+            ("ran longer than 2 s in the cell 'cell 2'",),
+        ),
+        (["import os\nos._exit(0)"], ("ended the process in the cell 'cell 1'",)),
+        (["!sleep 99"], (f"{CLOSED} in the cell 'cell 1'",)),
+        (["exit()"], ()),
+        (["raise KeyboardInterrupt"], ()),
+        (["import atexit, time\natexit.register(time.sleep, 99);"], ()),
+        (
+            [
+                "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True).start()"
+            ],
+            (),
+        ),
+    ],
+)
+def test_stop_beside_the_tasks(grader, question, cells, stops):
+    """A stop in a cell of the learner's own, in a module it imports or behind its back costs no point."""
+    result = grader.grade(question, extended(mistakes.solved_bytes(question), *cells), SEED)
+    assert (result.score, result.stops) == (10, stops)
+
+
+@pytest.mark.parametrize(
+    ("then", "cause"),
+    [
+        ("while True: pass", "ran longer than 2 s"),
+        ("import os; os._exit(0)", "ended the process"),
+        ("import os; os.abort()", "crashed (Aborted)"),
+        ("while True: print('again' * 99)", "printed more than 1,000,000 characters"),
+        ("print('again' * 10**6)", "printed more than 1,000,000 characters"),
+    ],
+)
+def test_output_before_a_stop(grader, question, then, cause):
+    """What a cell showed before it was stopped is kept, no more than a notebook can show, and the cause follows."""
+    cell = f"print('first words', np.__file__)\nplt.plot([1, 2])\nplt.show()\nprint('last words')\n{then}"
+    cells = ("import numpy as np, matplotlib.pyplot as plt", cell)
+    result = grader.grade(question, extended(mistakes.solved_bytes(question), *cells), SEED)
+    [shown] = [output.outputs for output in result.outputs if output.index == 1]
+    assert shown[0]["text"] == "first words site-packages/numpy/__init__.py\n"
+    assert "image/png" in shown[1]["data"]
+    assert shown[2]["text"].startswith("last words\n" + "again" * then.count("again"))
+    assert sum(len(output.get("text", "")) for output in shown) < 101_000
+    assert (shown[3]["output_type"], shown[3]["evalue"]) == ("error", f"{cause} in the cell 'cell 2'")
+    assert len(shown) == 4
 
 
 def test_endless_cell(grade):
@@ -200,8 +260,21 @@ def test_endless_cell(grade):
     [
         ("import os; os.abort()", "crashed (Aborted) in softmax"),
         ("import sys; sys.exit(0)", None),
+        ("raise KeyboardInterrupt", None),
+        ("softmax(x, axis, temperature)", None),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGTERM)",
+            "was ended by a signal (Terminated) in softmax",
+        ),
+        ("import torch; torch.ones(3).share_memory_()", f"{CLOSED} in softmax"),
+        (
+            "import threading, time\n    while True: threading.Thread(target=time.sleep, args=(99,)).start()",
+            "started more threads than 2 GiB hold in softmax",
+        ),
+        ("many = [open('/dev/null') for _ in range(999)]", "opened more than 256 files in softmax"),
+        ("open('large', 'wb').write(bytes(2**25))", "wrote a file of more than 16 MiB in softmax"),
         ("bytearray(8 * 2**30)", "asked for more than 2 GiB in softmax"),
-        ("open('/etc/passwd')", "tried what is closed while grading (files, network, processes) in softmax"),
+        ("open('/etc/passwd')", f"{CLOSED} in softmax"),
         ("[print('x' * 10**5) for _ in range(99)]", "printed more than 1,000,000 characters in softmax"),
     ],
 )
@@ -211,6 +284,24 @@ def test_stops(grade, prefix, cause):
     assert of_task(result, "softmax") == 0
     assert of_task(result, "bad_normalizers") == 3
     assert result.stops == ((cause,) if cause else ())
+
+
+def test_many_threads(grade):
+    """More threads for torch than the process may have are not started, and cost nothing."""
+    assert (
+        grade(
+            starting("import torch; torch.set_num_threads(5000); torch.ones(400, 400) @ torch.ones(400, 400)")
+        ).score
+        == 10
+    )
+
+
+def test_refusals_are_the_same_each_time(grade):
+    """What a library draws at random for what it shares is in no message: the same work has the same result."""
+    source = starting(
+        "from multiprocessing import shared_memory; shared_memory.SharedMemory(create=True, size=9)"
+    )
+    assert grade(source).verdicts == grade(source).verdicts
 
 
 def test_killed_while_grading(grader, question):

@@ -50,7 +50,10 @@ STOPS = {
         "ran longer than 2 s in {}",
     ),
     "exit": ("import os; os._exit(0)", "ended the process in {}"),
-    "segmentation fault": ("import ctypes; ctypes.string_at(0)", "crashed (Segmentation fault) in {}"),
+    "segmentation fault": (
+        "import ctypes; ctypes.string_at(0)",
+        "crashed (Segmentation fault: a recursion too deep?) in {}",
+    ),
     "abort": ("import os; os.abort()", "crashed (Aborted) in {}"),
     "print": ("while True: print('x' * 1000)", "printed more than 1,000,000 characters in {}"),
     "small prints": ("while True: print('x' * 99, end='')", "printed more than 1,000,000 characters in {}"),
@@ -65,6 +68,44 @@ STOPS = {
     "many files": (
         "n = 0\nwhile True:\n    open(f'f{n % 5000}', 'w').close(); n += 1",
         "wrote more than 8 MiB of files in {}",
+    ),
+    "nested folders": (
+        "import os\nwhile True:\n    os.mkdir('d'); os.chdir('d')",
+        "nested folders without end in {}",
+    ),
+    "recursion in C": (
+        "import json, sys; sys.setrecursionlimit(10**9)\ndeep = []\nfor _ in range(10**5): deep = [deep]\n"
+        "json.dumps(deep, check_circular=False)",
+        "crashed (Segmentation fault: a recursion too deep?) in {}",
+    ),
+    "connection closed": ("import os; os.closerange(0, 999)", "closed the connection to the grader in {}"),
+}
+# Objects that hang when they are used: what is used, how, and what the cause names.
+HANGS: dict[str, tuple[str, Callable[[Any], object], str]] = {
+    "len": ("class E:\n    def __len__(self): return f()", len, "len(made)"),
+    "iteration": ("class E:\n    def __iter__(self): return f()", list, "made"),
+    "a generator": ("class E:\n    def __iter__(self):\n        yield f()", list, "made"),
+    "an attribute": (
+        "class E:\n    def __getattr__(self, name): return f()",
+        lambda made: made.size,
+        "made.size",
+    ),
+    "an item": ("class E:\n    def __getitem__(self, key): return f()", lambda made: made[0], "made"),
+    "a call": ("class E:\n    def __call__(self): return f()", lambda made: made(), "made"),
+    "a module": (
+        "import torch\nclass E(torch.nn.Module):\n    def forward(self): return f()",
+        lambda made: made(),
+        "made.forward",
+    ),
+    "a message": (
+        "class X(Exception):\n    def __str__(self): return f()\nclass E:\n    def __init__(self): raise X",
+        lambda _: None,
+        "made",
+    ),
+    "a type": (
+        "class M(type):\n    def __getattribute__(self, name): return f()\nclass E(metaclass=M): pass",
+        lambda _: None,
+        "made",
     ),
 }
 
@@ -90,7 +131,7 @@ def call_number():
             return at.f_locals["number"]
         at = at.f_back
 """
-CLOSED = "tried what is closed while grading (files, network, processes) in f"
+CLOSED = "tried what is closed while grading (files, network, processes, shared memory) in f"
 FORGERIES = {
     "wrong number": ("answer(10**6)", "sent an answer out of order"),
     "no number": ("frame(['d', [['value', 42]]])", "sent an answer out of order"),
@@ -122,6 +163,13 @@ def cause(call: Callable[[], Any]) -> str:
     return str(caught.value)
 
 
+def process_state(sitting: RoomSitting) -> str:
+    """The state of a room's process, as the kernel letters it."""
+    assert sitting._room is not None
+    stat = Path(f"/proc/{sitting._room._pid}/stat").read_text(encoding="ascii")
+    return stat.rpartition(")")[2].split()[0]
+
+
 # --- stops -------------------------------------------------------------------------------------------------
 
 
@@ -148,7 +196,7 @@ def test_stop_in_a_cell(sit, name):
     sitting, student = sit("before = 1", body, "after = 2")
     assert sitting.stops == [expected.format("the cell 'c1'")]
     assert (student.before, student.after) == (1, 2)
-    assert sitting.outputs[1][0]["evalue"] == sitting.stops[0]
+    assert sitting.outputs[1][-1]["evalue"] == sitting.stops[0]
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -233,15 +281,101 @@ def test_thread_that_outlives(sit):
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.parametrize("name", HANGS)
+def test_hang_in_an_object(sit, name):
+    """An object that hangs where it is used is stopped there, and the cause names the use."""
+    defined, use, where = HANGS[name]
+    sitting, student = sit(f"def f():\n    while True: pass\n{defined}\ndef made(): return E()")
+    assert cause(lambda: use(student.made())) == f"ran longer than 2 s in {where}"
+    assert sitting.stops == [f"ran longer than 2 s in {where}"]
+
+
+def test_hang_that_nobody_meets(sit):
+    """What an object's repr or == would do does not matter to a test: neither is asked for."""
+    hang = "class E(float):\n    def __eq__(self, other):\n        while True: pass\n    __repr__ = __hash__ = __eq__\n"
+    sitting, student = sit(hang + "def made(): return E(3), E", "a = 1")
+    number, kind = student.made()
+    assert number == 3
+    assert repr(kind) == "<type of the learner>"
+    assert (student.a, sitting.stops) == (1, [])
+
+
+def test_no_memory_for_an_answer(sit):
+    """Where all memory is taken, so that not even an answer fits, that is the cause."""
+    take = "try:\n        while True: held.append(bytes(n))\n    except MemoryError: pass"
+    body = f"global held; held = []\nfor n in (2**24, 2**16, 2**10):\n    {take}\nreturn held[0]"
+    sitting, student = sit(function("f", body))
+    cause(student.f)
+    assert sitting.stops == ["asked for more than 2 GiB in f"]
+
+
+def test_many_slow_calls(sit):
+    """Calls that are each quick enough, and together take longer than a test may, are stopped by that name."""
+    sitting, student = sit(function("f", "import time; time.sleep(0.6)"))
+    assert cause(lambda: [student.f() for _ in range(9)]) == "used up the 2 s for one test in f"
+    sitting.begin(2)
+    assert Student(sitting).f() is None
+
+
+def test_generator_without_end(sit):
+    """A generator that never ends is cut off and named, and the process lives on."""
+    sitting, student = sit("def f():\n    while True: yield 1\n", "a = 1")
+    assert "gave more than 100000 items" in cause(lambda: list(student.f()))
+    assert (student.a, sitting.stops) == (1, [])
+
+
+def test_hang_in_a_world(sit):
+    """A learner's loop that asks a function of the test for ever is stopped, though each answer comes."""
+    asked = []
+    _, student = sit(function("f", "while True: x(1)"))
+    assert cause(lambda: student.f(asked.append)) == "ran longer than 2 s in f"
+    assert asked
+
+
+def test_mutual_recursion(sit):
+    """A function of the test and the learner's that call each other without end are told so."""
+    sitting, student = sit("def f(x):\n    return x(lambda: f(x))\n", "a = 1")
+    assert "call each other without end" in cause(lambda: student.f(lambda g: g()))
+    assert (student.a, sitting.stops) == (1, [])
+
+
+def test_exception_between_calls(sit):
+    """An exception that a signal handler raises while nothing is called is named as such."""
+    late = "import signal\ndef raising(*_): raise RuntimeError\nsignal.signal(signal.SIGALRM, raising)\n"
+    sitting, student = sit(late + function("f", "signal.setitimer(signal.ITIMER_REAL, 0.05)"))
+    f = student.f
+    f()
+    while process_state(sitting) != "Z":
+        time.sleep(0.01)
+    assert cause(f) == "raised an exception between two calls (in a signal handler?) in f"
+
+
+SPIN = "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()"
+
+
+def test_thread_left_by_a_test(sit):
+    """A thread that runs on after its test ends with its process: the next test has one to itself."""
+    sitting, student = sit(function("f", SPIN))
+    student.f()
+    sitting.begin(2)
+    assert sitting._room.threads() == (0, 0)
+    assert sitting.stops == []
+
+
+def test_thread_left_by_a_cell(sit):
+    """A thread that a cell started would be there in a fresh process too: the process stays."""
+    sitting, _ = sit(SPIN)
+    pid = sitting._room._pid
+    sitting.begin(2)
+    assert sitting._room._pid == pid
+
+
 def test_end_between_tests(sit):
     """A process that ends by itself between two tests costs the one test that was to begin."""
     late = "import threading, os\nthreading.Timer(0.05, os._exit, (0,)).start()\nreturn 1"
     sitting, student = sit(function("f", late))
     assert student.f() == 1
-    while (
-        Path(f"/proc/{sitting._room._pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-        != "Z"
-    ):
+    while process_state(sitting) != "Z":
         time.sleep(0.01)
     assert cause(lambda: sitting.begin(2)) == "ended the process in the notebook"
     sitting.begin(3)

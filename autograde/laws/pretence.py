@@ -51,6 +51,11 @@ class Pretending:
     pretence: Pretence
     outputs: bool
 
+    @property
+    def patience(self) -> float:
+        """As the sitting has."""
+        return float(self.sitting.patience)
+
     def begin(self, seed: int) -> None:
         """As the sitting does."""
         self.sitting.begin(seed)
