@@ -33,7 +33,8 @@ def main(file: Path) -> None:
 def _run(shell: Shell, cells: Sequence[str]) -> None:
     """The child. Never returns."""
     try:
-        with captured(shell, sys.maxsize, lambda: None):
+        shown = os.open(os.devnull, os.O_WRONLY)
+        with captured(shell, sys.maxsize, lambda: None, shown):
             for source in cells:
                 run_cell(shell, source)
         os._exit(0)
