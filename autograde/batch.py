@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,13 +85,11 @@ def grade_class(
     graded.fresh = len(todo)
     # A worker costs some seconds to warm up: for a few submissions one is the fastest.
     count = jobs or min(os.cpu_count() or 1, -(-len(todo) // PER_WORKER))
-    with Crew(todo, count, working, limits) as crew:  # first: nbgrader is read in while it warms up
-        recorder = _recorder(folder, root, roll, seed, again) if keep else None
-        try:
-            _work(crew, roll, journal, recorder, graded)
-        finally:
-            if recorder is not None:
-                recorder.save()
+    with (
+        Crew(todo, count, working, limits) as crew,  # first: nbgrader is read in while it warms up
+        _recorder(folder, root, roll, seed, again) if keep else nullcontext() as recorder,
+    ):
+        _work(crew, roll, journal, recorder, graded)
     graded.rows = roll.rows()
     opened = any(v.outcome == "broken" for result in roll.results.values() for v in result.verdicts)
     graded.troubled = graded.troubled or opened

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograde.gradebook import Course, record
+from autograde.gradebook import Course, one_engine, record
 from autograde.ledger import Ledger
 from autograde.release import register
 
 
 class Recorder:
-    """Records a class, one student after another; `save` it when done, or when stopped.
+    """Records a class, one student after another. Use it as a context manager.
 
     Args:
         folder: nbgrader's submitted/; the gradebook is beside it.
@@ -28,6 +28,15 @@ class Recorder:
         self._working = folder.resolve().parent
         register(root, topics, self._working)
         self._ledger, self._there = Ledger(self._working), _in_gradebook(self._working, topics)
+        self._engine = one_engine()
+
+    def __enter__(self) -> Recorder:
+        self._engine.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.__exit__(None, None, None)
+        self._ledger.save()  # also of a run that was stopped
 
     def record(self, topic: str, student: str, keys: Sequence[str]) -> str | None:
         """Have nbgrader record one student, unless it was told these results before.
@@ -47,10 +56,6 @@ class Recorder:
             return f"{student}/{topic}: not in the gradebook: {why}"
         self._ledger.enter(student, topic, keys)
         return None
-
-    def save(self) -> None:
-        """Keep what was recorded for the next run."""
-        self._ledger.save()
 
 
 def _in_gradebook(working: Path, topics: Sequence[str]) -> set[tuple[str, str]]:
