@@ -30,15 +30,16 @@ from autograde.rewriting import (
 from autograde.seed import derived
 from autograde.verdict import Outcome, Result
 
-PAIRS = 200
 WIDTH = 110
 TOLD = ("right", "wrong", "silent")
 _MEANING = """\
 right: told the mistake (of two: one of them or both, and no other); wrong: told another; silent: told none.
-What is told has always lost the same tests with the same answers: "wrong" is what the tests can't tell apart."""
+Who is told a mistake has lost the same tests with the same answers: "wrong" is what the tests can't tell apart."""
+
+Ways = Mapping[Case, tuple[str, tuple[str, ...]]]  # for each program how it was told, and which mistakes
 
 
-def measure(question: Question, jobs: int, pairs: int = PAIRS) -> str:
+def measure(question: Question, jobs: int, pairs: int) -> str:
     """Grade programs with known mistakes in them, and tell how they were recognised.
 
     Args:
@@ -54,9 +55,9 @@ def measure(question: Question, jobs: int, pairs: int = PAIRS) -> str:
     groups = {kind: [case for case in both if case.kind == kind] for kind in (TOGETHER, APART)}
     chosen = [case for cases in groups.values() for case in sample(cases, pairs)]
     cases = [*listed(question), *rewritten(question), *half_done(question), *chosen]
-    told = _told(question, cases, jobs)
+    ways = _ways(question, cases, jobs)
     sizes = {kind: len(cases) for kind, cases in groups.items()}
-    sections = (_each(question, told), _all(told, sizes), _exceptions(told))
+    sections = (_each(question, ways), _all(ways, sizes), _exceptions(ways))
     head = f"{question.topic} / {question.slug}"
     return "\n\n".join([head, *("\n".join(lines) for lines in map(list, sections) if lines)]) + "\n"
 
@@ -71,7 +72,7 @@ def told(case: Case, result: Result) -> str:
     return "right" if named <= set(case.made) else "wrong"
 
 
-def _told(question: Question, cases: Sequence[Case], jobs: int) -> dict[Case, tuple[str, tuple[str, ...]]]:
+def _ways(question: Question, cases: Sequence[Case], jobs: int) -> Ways:
     """For each case whether it was told right, and which mistakes."""
     seed = derived(0, question.slug)
     tasks = [Task(str(number), question, case.data, "", seed) for number, case in enumerate(cases)]
@@ -93,14 +94,14 @@ def _told(question: Question, cases: Sequence[Case], jobs: int) -> dict[Case, tu
     }
 
 
-def _each(question: Question, told: Mapping[Case, tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+def _each(question: Question, results: Ways) -> Iterator[str]:
     """One line a mistake."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for case, (how, _) in told.items():
+    for case, (how, _) in results.items():
         counts.update((name, case.kind, how) for name in case.made)
     names = [change.name for change in mistakes.mistakes(question)]
     width = max(map(len, names))
-    kinds = [kind for kind in (REWRITTEN, HALF, TOGETHER) if any(case.kind == kind for case in told)]
+    kinds = [kind for kind in (REWRITTEN, HALF, TOGETHER) if any(case.kind == kind for case in results)]
     yield " " * width + "".join(f"  │ {kind:^22}" for kind in kinds)
     yield " " * width + "".join("  │ " + "".join(f"{how:>7}" for how in TOLD) + " " for _ in kinds)
     for name in names:
@@ -108,21 +109,21 @@ def _each(question: Question, told: Mapping[Case, tuple[str, tuple[str, ...]]]) 
         yield f"{name:{width}}" + "".join(f"  │ {cell} " for cell in cells)
 
 
-def _all(told: Mapping[Case, tuple[str, tuple[str, ...]]], sizes: Mapping[str, int]) -> Iterator[str]:
+def _all(results: Ways, sizes: Mapping[str, int]) -> Iterator[str]:
     """One line a kind of program."""
     yield f"{'':26}{'programs':>9}" + "".join(f"{how:>9}" for how in TOLD)
     for kind in KINDS:
-        ways = Counter(how for case, (how, _) in told.items() if case.kind == kind)
+        ways = Counter(how for case, (how, _) in results.items() if case.kind == kind)
         lost = sum(ways[how] for how in TOLD)
         if lost:
             shares = "".join(f"{100 * ways[how] / lost:>7.1f} %" for how in TOLD)
-            yield f"{kind:26}{lost:>9}{shares}{_remark(kind, told, ways, sizes)}"
+            yield f"{kind:26}{lost:>9}{shares}{_remark(kind, results, ways, sizes)}"
     yield from _MEANING.split("\n")
 
 
 def _remark(
     kind: str,
-    told: Mapping[Case, tuple[str, tuple[str, ...]]],
+    results: Ways,
     ways: Mapping[str, int],
     sizes: Mapping[str, int],
 ) -> str:
@@ -130,7 +131,7 @@ def _remark(
     remarks = []
     if kind in (TOGETHER, APART):
         both = sum(
-            len(names) == 2 and how == "right" for case, (how, names) in told.items() if case.kind == kind
+            len(names) == 2 and how == "right" for case, (how, names) in results.items() if case.kind == kind
         )
         remarks.append(f"both named: {both}")
         if sizes[kind] > tried:
@@ -140,10 +141,10 @@ def _remark(
     return "   " + "; ".join(remarks) if remarks else ""
 
 
-def _exceptions(told: Mapping[Case, tuple[str, tuple[str, ...]]]) -> Iterator[str]:
+def _exceptions(results: Ways) -> Iterator[str]:
     """Every program that was told wrong, and every single mistake that was told nothing or cost nothing."""
     for how in ("wrong", "silent", "no loss"):
-        for case, (one, names) in told.items():
+        for case, (one, names) in results.items():
             if one == how and (how == "wrong" or case.kind in (LISTED, REWRITTEN, HALF)):
                 what = " and ".join(case.made) + (f" in {case.where}" if case.where else "")
                 half = ", half done" if case.kind == HALF else ""

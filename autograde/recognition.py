@@ -20,7 +20,7 @@ from autograde.verdict import Outcome, Recognised, Verdict
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a program answered to the hidden tests of a question, and what those that it lost said."""
+    """What a program answered to the hidden tests of a question, and how the messages begin of those that it lost."""
 
     failed: frozenset[str]
     passed: frozenset[str]
@@ -86,7 +86,7 @@ def behaviour(examined: Examined) -> Behaviour:
     """What was examined, as a behaviour to compare others with."""
     failed = frozenset(v.test for v in examined.verdicts if _lost(v.outcome))
     passed = frozenset(v.test for v in examined.verdicts if v.outcome is Outcome.PASSED)
-    said = {v.test: v.message for v in examined.verdicts if v.test in failed}
+    said = {v.test: v.message.partition("\n")[0] for v in examined.verdicts if v.test in failed}
     return Behaviour(failed, passed, examined.seen, said)
 
 

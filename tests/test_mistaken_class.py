@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -11,8 +12,10 @@ import two_tasks
 from classroom import TOPIC, command, submit
 
 from autograde import mistakes, rewriting
+from autograde.checking import examined_here
 from autograde.question import Question, find
 from autograde.rewriting import APART, HALF, LISTED, REWRITTEN, TOGETHER, Case
+from autograde.stage import staged
 
 UNKNOWN = mistakes.Change("unknown", "spread", (("** 0.5", "** 0.25"),), None, "")
 
@@ -43,7 +46,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         re.split(r"\s{2,}", line, maxsplit=3) for line in table.split("\n") if line.startswith(tuple(handed))
     ]
     causes = {part[0]: part[3] if len(part) == 4 else "" for part in parts}
-    return SimpleNamespace(cases=cases, causes=causes, table=table, errors=done.stderr)
+    return SimpleNamespace(question=question, cases=cases, causes=causes, table=table, errors=done.stderr)
 
 
 def right(question: Question) -> list[bytes]:
@@ -62,6 +65,14 @@ def test_every_mistake_is_named(graded: SimpleNamespace, kind: str) -> None:
         expected[name] = "result: not the right value; yours is"
     assert expected
     assert {name: graded.causes[name][: len(cause)] for name, cause in expected.items()} == expected
+
+
+def test_a_notebook_is_told_the_same(graded: SimpleNamespace) -> None:
+    """What the class table names, `check()` names: also two mistakes in one task."""
+    (case,) = (case for case in graded.cases.values() if case.made == ("no_division", "zero_when_empty"))
+    with staged(json.loads(case.data)) as namespace:
+        result = examined_here(graded.question, namespace)
+    assert tuple(recognised.mistake for recognised in result.recognised) == case.made
 
 
 def test_half_done_work_names_the_mistake_and_what_is_missing(graded: SimpleNamespace) -> None:
