@@ -31,6 +31,7 @@ class RoomSitting:
         self._ended = (
             False  # whether it ever was stopped: a stop is not a refusal, which the code may survive
         )
+        self._hung = 0.0  # seconds that went into cells that were stopped
         self._threads = 0  # those that its cells started
         self._test_began = 0.0
         self._cut = ""  # what left the last request less than call_s
@@ -117,9 +118,11 @@ class RoomSitting:
             if cell.index in self._skipped:
                 continue
             doing = f"the cell '{cell.name}'"
+            began, seconds = time.monotonic(), self._cell_seconds()
             try:
-                answer = self._ask({"verb": "cell", "source": cell.source}, doing)
+                answer = self._ask({"verb": "cell", "source": cell.source}, doing, seconds)
             except Stopped as stop:
+                self._hung += min(seconds, time.monotonic() - began)
                 cause = self._stopped(str(stop))
                 self._skipped.add(cell.index)
                 self._errors[cell.name] = cause
@@ -133,9 +136,9 @@ class RoomSitting:
                     self._name_stop({"kinds": [ran["error"]], "message": ran.get("line")}, doing)
         self._threads, _ = self._room.threads()
 
-    def _ask(self, message: dict[str, Any], doing: str) -> dict[str, Any]:
+    def _ask(self, message: dict[str, Any], doing: str, seconds: float | None = None) -> dict[str, Any]:
         assert self._room is not None
-        return self._room.request(message, _DataOnly(), seconds=self._seconds(), doing=doing)
+        return self._room.request(message, _DataOnly(), seconds=seconds or self._seconds(), doing=doing)
 
     def _left(self) -> float:
         spent = time.monotonic() - self._began if self._began is not None else 0.0
@@ -155,6 +158,11 @@ class RoomSitting:
         if left < seconds:
             seconds, self._cut = left, f"used up the {self.limits.budget_s:.3g} s for the whole notebook"
         return max(0.01, seconds)
+
+    def _cell_seconds(self) -> float:
+        """How long the next cell may take: cells that hang, one after another, must leave half for the tests."""
+        spare = self.limits.budget_s / 2 - self._hung
+        return min(self._seconds(), max(self.limits.call_s / 10, spare))
 
     def _stopped(self, cause: str) -> str:
         if self._cut and cause.startswith("ran longer"):

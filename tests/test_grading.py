@@ -205,6 +205,15 @@ def test_time_is_shared_between_tasks(grader, question, grade, prefix):
         ),
         (["import os\nos._exit(0)"], ("ended the process in the cell 'cell 1'",)),
         (["!sleep 99"], (f"{CLOSED} in the cell 'cell 1'",)),
+        (
+            ["while True: pass"] * 4,
+            (
+                "ran longer than 2 s in the cell 'cell 1'",
+                "ran longer than 2 s in the cell 'cell 2'",
+                "ran longer than 0.2 s in the cell 'cell 3'",
+                "ran longer than 0.2 s in the cell 'cell 4'",
+            ),
+        ),
         (["exit()"], ()),
         (["raise KeyboardInterrupt"], ()),
         (["import atexit, time\natexit.register(time.sleep, 99);"], ()),

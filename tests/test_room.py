@@ -16,6 +16,7 @@ from conftest import CHECKOUT, SEED
 
 from autograde.errors import StudentError
 from autograde.grading import Grader
+from autograde.lock import Limits
 from autograde.question import Question
 from autograde.room import Broken
 from autograde.sitting import RoomSitting
@@ -436,7 +437,8 @@ def test_memory_holds_no_test(sit, question: Question):
     found = [n for n in needles if any(n in t for t in texts if t not in needles)]
     return found, len(texts) > 10_000, int(needles[3]) in numbers
     """
-    _, student = sit(f"def search():{search}")
+    sitting, student = sit(f"def search():{search}")
+    sitting.limits = Limits()  # the search is long, and longer beside others
     found, searched, seed = student.search()
     assert searched
     assert (found, seed) == ([], False)
