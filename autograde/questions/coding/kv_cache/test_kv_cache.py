@@ -133,7 +133,7 @@ def test_without_cache(student, rng, close):
 @pytest.mark.task("cached_attention")
 def test_contents(student, rng, close):
     """The cache holds keys and values as projected, (B, H, total, d_head) each, oldest first."""
-    for batch, d_model, heads, sizes in [(2, 12, 3, (5,)), (3, 10, 2, (4, 1, 3)), (1, 8, 4, (1, 1, 6))]:
+    for batch, d_model, heads, sizes in [(2, 12, 3, (3, 2)), (3, 10, 2, (4, 1, 3)), (1, 8, 4, (1, 1, 6))]:
         x = drawn(rng, batch, sum(sizes), d_model)
         module, weights = built(student, weights_for(rng, d_model), heads)
         cache = None
@@ -181,17 +181,17 @@ def test_chunks(student, rng, close, apparatus):
 @pytest.mark.task("cached_attention")
 def test_positions(student, rng, close, apparatus):
     """Positions are added before all three projections, and go on where the cache ends."""
-    for batch, d_model, heads, sizes, spare in [
-        (2, 12, 3, (9,), 4),
-        (3, 10, 2, (4, 1, 1, 3), 0),
-        (2, 12, 2, (1, 3, 1, 4), 2),
+    for d_model, heads, spare, texts in [
+        (12, 3, 4, [(2, (9,)), (2, (1, 3, 1, 4))]),
+        (10, 2, 0, [(3, (4, 1, 1, 3)), (1, (2, 1))]),
     ]:
-        x = drawn(rng, batch, sum(sizes), d_model)
-        positions = drawn(rng, sum(sizes) + spare, d_model)
+        positions = drawn(rng, 9 + spare, d_model)
         module, weights = built(student, weights_for(rng, d_model), heads, positions)
-        chunks = chunks_of(x, sizes)
-        expected = oracle(weights, heads, x, positions)
-        check_chunks(close, fed(apparatus, module, chunks), chunks, *expected)
+        for batch, sizes in texts:
+            x = drawn(rng, batch, sum(sizes), d_model)
+            chunks = chunks_of(x, sizes)
+            expected = oracle(weights, heads, x, positions)
+            check_chunks(close, fed(apparatus, module, chunks), chunks, *expected)
 
 
 @pytest.mark.points(1)
@@ -277,8 +277,8 @@ def test_precision(student, rng, close):
         for start, end in [(0, 5), (5, 6), (6, 7)]:
             output, cache = pair(module(x[:, start:end].to(dtype), cache))
             close(output, expected[:, start:end].to(dtype), what=f"the output in {dtype}", **tolerance)
-            cache = tuple(cache)
-        for name, actual, part in zip("KV", pair(cache, "the cache", "(K, V)"), right, strict=True):
+            cache = tuple(pair(cache, "the cache", "(K, V)"))
+        for name, actual, part in zip("KV", cache, right, strict=True):
             close(actual, part.to(dtype), what=f"{name} of the cache in {dtype}", **tolerance)
 
 
@@ -287,10 +287,12 @@ def test_precision(student, rng, close):
 def test_large_scores(student, rng, close, apparatus):
     """Scores of 10⁵ stay finite, and what is forbidden has weight 0 even then."""
     d_model, heads = 12, 3
-    for _ in range(2):
+    for center in (0, -1e5):
         weights = weights_for(rng, d_model)
-        for name in ("W_q", "W_k"):
-            weights[f"{name}.weight"] *= 300
+        for name, sign in (("W_q", 1), ("W_k", -1)):
+            weights[f"{name}.weight"] *= 300 if center == 0 else 50
+            # All scores far below 0: there a forbidden key must be further below.
+            weights[f"{name}.bias"] += sign * math.sqrt(-center / math.sqrt(d_model // heads))
         module, weights = built(student, weights, heads)
         x = drawn(rng, 2, 8, d_model)
         chunks = chunks_of(x, (3, 1, 4))
@@ -335,26 +337,26 @@ def allocated(layers, batch, heads, length, d_head, dtype):
 @pytest.mark.task("cache_bytes")
 def test_bytes(student, rng, close, carried):
     """The bytes of all layers are exact: for MHA, GQA and MQA, for each dtype, and for sizes of real models."""
-    for dtype in SIZES:
-        for kv_heads in (12, 4, 1, None):
-            layers, batch = rng.choice(range(2, 50), 2, replace=False).tolist()
-            length, quotient = int(rng.integers(1000, 200_000)), 8 * int(rng.integers(2, 20))
-            d_head = int(rng.integers(30, 300))
-            config = {
-                "model_type": "llama",
-                "vocab_size": 32000,
-                "num_hidden_layers": layers,
-                "num_attention_heads": 12,
-                "hidden_size": 12 * quotient,
-                "dtype": dtype,
-            }
-            config |= {} if kv_heads is None else {"num_key_value_heads": kv_heads}
-            for given, width in [(config, quotient), (config | {"head_dim": d_head}, d_head)]:
-                answer, (left, _) = carried(student.cache_bytes, given, batch, length)
-                expected = allocated(layers, batch, kv_heads or 12, length, width, dtype)
-                heads = (
-                    "no num_key_value_heads" if kv_heads is None else f"{kv_heads} of 12 heads for K and V"
-                )
-                what = f"cache_bytes in {dtype}, {heads}, {'a' if 'head_dim' in given else 'no'} head_dim"
-                close(answer, expected, what=what)
-                close(left[0], given, what="config after the call")
+    # One thing wrong at a time: shared heads first, then as many as of the queries, then other dtypes.
+    cases = [("float16", kv_heads, own) for kv_heads in (4, 12, 1, None) for own in (True, False)]
+    cases += [(dtype, 3, own) for dtype in SIZES for own in (True, False)]
+    for dtype, kv_heads, own in cases:
+        layers, batch = rng.choice(range(2, 50), 2, replace=False).tolist()
+        length, quotient = int(rng.integers(1000, 200_000)), 8 * int(rng.integers(2, 20))
+        config = {
+            "model_type": "llama",
+            "vocab_size": 32000,
+            "num_hidden_layers": layers,
+            "num_attention_heads": 12,
+            "hidden_size": 12 * quotient,
+            "dtype": dtype,
+        }
+        config |= {} if kv_heads is None else {"num_key_value_heads": kv_heads}
+        # Odd, so never the quotient.
+        d_head = 2 * int(rng.integers(15, 150)) + 1 if own else quotient
+        config |= {"head_dim": d_head} if own else {}
+        answer, (left, _) = carried(student.cache_bytes, config, batch, length)
+        heads = "no num_key_value_heads" if kv_heads is None else f"{kv_heads} of 12 heads for K and V"
+        what = f"cache_bytes in {dtype}, {heads}, {'a' if own else 'no'} head_dim"
+        close(answer, allocated(layers, batch, kv_heads or 12, length, d_head, dtype), what=what)
+        close(left[0], config, what="config after the call")
