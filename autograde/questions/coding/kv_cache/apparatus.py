@@ -1,0 +1,67 @@
+"""Calls a module in the learner's process: in turns, so that what two caches share shows, and counting rows.
+
+A cache that crosses the wire is a copy; here each call gets the very tensors that an earlier one returned.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot")
+
+
+def played(moves):
+    """Carry out calls, one after another.
+
+    Args:
+        moves: triples (module, number of the move whose cache this one continues or None, x).
+
+    Returns:
+        The pair (out, cache) of each move, all of them as they are after the last move.
+    """
+    results = []
+    for module, parent, x in moves:
+        result = module(x) if parent is None else module(x, results[parent][1])
+        if not isinstance(result, (tuple, list)) or len(result) != 2:
+            raise TypeError(f"forward must return a pair (out, cache), not {type(result).__name__}")
+        results.append(result)
+    return results
+
+
+class Projections(TorchDispatchMode):
+    """Multiplications in matrix products that sum over `width` numbers: with a weight, and not of a head."""
+
+    @classmethod
+    def _should_skip_dynamo(cls):
+        """Nothing is compiled here; saying so spares each room the import of the compiler, 0.8 s."""
+        return False
+
+    def __init__(self, width):
+        super().__init__()
+        self.width, self.multiplications = width, 0
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation.overloadpacket.__name__ in PRODUCTS:
+            first, second = [x for x in args if isinstance(x, torch.Tensor)][-2:]
+            if first.shape[-1] == self.width:
+                self.multiplications += first.numel() * (second.shape[-1] if second.ndim > 1 else 1)
+        elif torch.is_inference_mode_enabled():  # only there a linear arrives in one piece
+            with self:
+                result = operation.decompose(*args, **(kwargs or {}))
+            if result is not NotImplemented:
+                return result
+        return operation(*args, **(kwargs or {}))
+
+
+def projected(module, chunks):
+    """Feed chunks of a text; the pair (out, cache) of each, and how many rows each projected, by all weights."""
+    results, rows, cache = [], [], None
+    for x in chunks:
+        counting = Projections(x.shape[-1])
+        with counting:
+            result = module(x, cache)
+        results.append(result)
+        rows.append(counting.multiplications / x.shape[-1] ** 2)
+        cache = result[1]
+    return results, rows
