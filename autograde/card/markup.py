@@ -21,7 +21,7 @@ from autograde.verdict import Outcome, Result, Verdict
 _FAINT = "color:var(--jp-content-font-color2, inherit)"
 _LINE = "var(--jp-border-color1, #8888)"
 _MESSAGE = (
-    "white-space:pre-wrap;overflow-wrap:anywhere;margin:4px 0 2px;padding:6px 10px;"
+    "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:4px 0 2px;padding:6px 10px;"
     f"font-size:12px;line-height:1.45;border-left:3px solid {_LINE};"
     "background:var(--jp-layout-color2, #8882);color:inherit;"
     "font-family:var(--jp-code-font-family, monospace)"
@@ -95,9 +95,11 @@ def _html_group(name: str, verdicts: tuple[Verdict, ...]) -> str:
 
 def _html_test(verdict: Verdict) -> str:
     symbol, word, colour = LOOKS[verdict.outcome]
+    # JupyterLab's colours are made for areas: as ink, some have too little contrast with its light ground.
+    ink = f"color-mix(in srgb, {colour} 65%, currentColor)"
     line = (
         '<span style="display:flex;gap:8px">'
-        f'<span style="color:{colour};font-weight:700;flex:0 0 1em">{symbol}</span>'
+        f'<span style="color:{ink};font-weight:700;flex:0 0 1em">{symbol}</span>'
         f'<span style="flex:0 0 4.2em;white-space:nowrap">{word}</span>'
         f'<span style="flex:1 1 0;overflow-wrap:anywhere">{escape(line_of(verdict))}</span>'
         f'<span style="{_FAINT};white-space:nowrap">{worth_of(verdict)}</span></span>'

@@ -15,30 +15,88 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from conftest import CHECKOUT
+from nbformat.v4 import new_code_cell
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from autograde import mistakes
-from autograde.question import Question
+from autograde.question import Question, find
 from autograde.submission import grade_id
+from autograde.verdict import Outcome, Recognised, Result, Verdict, points
 
 TOKEN = "learner"
 PATIENCE = 90_000  # milliseconds; a slow machine is no failure
 
 
+ROUND = ("softmax_logits", "multi_head_attention")
+once = pytest.mark.parametrize("question", ROUND[:1], indirect=True)
+
+# The least contrast of a text in an element with its ground, and that text: WCAG 2.2, which asks for 4.5.
+CONTRAST = """card => {
+    const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+    const over = (colours) => {  // what is seen of colours that lie on each other, the lowest first
+        canvas.clearRect(0, 0, 1, 1);
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const luminance = (rgb) => {
+        const [r, g, b] = rgb.map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const seen = [];
+    const texts = document.createTreeWalker(card, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        const said = texts.currentNode.textContent.trim(), ground = [];
+        if (!said) continue;
+        for (let e = texts.currentNode.parentElement; e; e = e.parentElement)
+            ground.unshift(getComputedStyle(e).backgroundColor);
+        const ink = getComputedStyle(texts.currentNode.parentElement).color;
+        const [low, high] = [over(ground), over([...ground, ink])].map(luminance).sort((x, y) => x - y);
+        seen.push([(high + 0.05) / (low + 0.05), said]);
+    }
+    return seen.sort((x, y) => x[0] - y[0])[0];
+}"""
+
+
+def every_outcome() -> Result:
+    """A result with all that a card can say."""
+    verdicts = tuple(
+        Verdict(
+            f"test_{o}",
+            f"A test that is {o}.",
+            o,
+            1,
+            "shape is (2,), should be (3,)",
+            part="cuda" if o.is_open else None,
+        )
+        for o in Outcome
+    )
+    known = (Recognised("no_scale", "The scores are not divided. By what should they be?"),)
+    return Result(
+        "every_outcome", verdicts, known, ("ran longer than 10 s in f",), ("cell 'try' was edited",)
+    )
+
+
 @pytest.fixture(scope="module")
-def folder(question: Question, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A learner's folder whose notebook has the first known mistake in it."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A learner's folder whose notebooks have the first known mistake in them, and a cell with another card."""
     place = tmp_path_factory.mktemp("learner")
-    wrong = mistakes.solved(question, mistakes.mistakes(question)[0])
-    path = place / question.topic / f"{question.slug}.ipynb"
-    path.parent.mkdir()
-    release = json.loads(question.release.read_text(encoding="utf-8"))
-    for cell in release["cells"]:
-        cell["source"] = next(c["source"] for c in wrong["cells"] if grade_id(c) == grade_id(cell))
-    path.write_text(json.dumps(release), encoding="utf-8")
+    every = json.dumps(every_outcome().to_json())
+    extra = new_code_cell(
+        "import json\nfrom autograde import card\nfrom autograde.verdict import Result\n"
+        f"card.show(Result.from_json(json.loads({every!r})), 'Every outcome')"
+    )
+    for question in (find(slug, CHECKOUT) for slug in ROUND):
+        wrong = mistakes.solved(question, mistakes.mistakes(question)[0])
+        path = place / question.topic / f"{question.slug}.ipynb"
+        path.parent.mkdir()
+        release = json.loads(question.release.read_text(encoding="utf-8"))
+        for cell in release["cells"]:
+            cell["source"] = next(c["source"] for c in wrong["cells"] if grade_id(c) == grade_id(cell))
+        release["cells"].insert(2, extra)  # behind the setup: a run of all cells ends at a check that fails
+        path.write_text(json.dumps(release), encoding="utf-8")
     return place
 
 
@@ -65,21 +123,36 @@ def server(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(server: str, question: Question) -> Iterator[Page]:
-    """The notebook, opened."""
-    chromium = shutil.which("chromium")
+def browser() -> Iterator[Browser]:
+    """A real browser."""
     with sync_playwright() as play:
+        chromium = shutil.which("chromium")
         browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1200, "height": 1600})
-        page.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
-        page.goto(f"{server}/lab/tree/{question.topic}/{question.slug}.ipynb?token={TOKEN}")
-        page.wait_for_selector(".jp-Notebook .jp-CodeCell")
-        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
-        yield page
+        yield browser
         browser.close()
 
 
+@pytest.fixture(scope="module", params=ROUND)
+def question(request: pytest.FixtureRequest) -> Question:
+    """Each question of the round."""
+    return find(request.param, CHECKOUT)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: str, question: Question) -> Iterator[Page]:
+    """The notebook, opened in a workspace of its own."""
+    page = browser.new_page(viewport={"width": 1200, "height": 1600})
+    page.set_default_timeout(PATIENCE)
+    place = f"lab/workspaces/{question.slug}/tree/{question.topic}/{question.slug}.ipynb"
+    page.goto(f"{server}/{place}?token={TOKEN}")
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+    expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
+    yield page
+    page.close()
+
+
+@once
 def test_the_learner_sees_no_instructor_panel(page: Page) -> None:
     """Formgrader and its like are neither in the menus nor in the side bars; Validate is there."""
     page.get_by_role("menuitem", name="Nbgrader").click()
@@ -92,15 +165,29 @@ def test_the_learner_sees_no_instructor_panel(page: Page) -> None:
 def test_a_wrong_answer_is_told_which_mistake_it_looks_like(page: Page, question: Question) -> None:
     """Running the notebook shows the card with the failed test, and the advice of the recognised mistake."""
     _run_all(page)
-    card = _card(page)
+    card = _card(page, question.title)
     expect(card).to_contain_text("This looks like")
     expect(card).to_contain_text(mistakes.mistakes(question)[0].says.split(".")[0])
-    expect(card).to_contain_text("8 of 10 points")
+    expect(card).to_contain_text(re.compile(rf"\d of {_points(question)} points"))
     error = page.locator(".jp-OutputArea-output", has_text="points, see the card above").first
     expect(error).to_be_visible()
     assert "Traceback" not in error.inner_text()
 
 
+@once
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_the_card_reads_in_every_theme(page: Page, question: Question, theme: str) -> None:
+    """Every text of a card, whatever it says, has a contrast of at least 4.5 with what is behind it."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for item in ("Theme", theme):
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{item}$")).click()
+    expect(page.locator(f"body[data-jp-theme-name='{theme}']")).to_be_attached()
+    for title in (question.title, "Every outcome"):
+        contrast, text = _card(page, title).evaluate(CONTRAST)
+        assert contrast >= 4.5, f"{theme}: {text!r} has a contrast of {contrast:.2f}"
+
+
+@once
 def test_validate_shows_the_whole_card(page: Page) -> None:
     """The dialog of nbgrader's Validate holds every test's line and the recognised mistake."""
     page.get_by_role("button", name="Validate").first.click()
@@ -116,12 +203,13 @@ def test_the_mended_notebook_passes(page: Page, question: Question) -> None:
     right = mistakes.solved(question)
     name = mistakes.mistakes(question)[0].cell
     source = "".join(next(c["source"] for c in right["cells"] if grade_id(c) == name))
-    cell = page.locator(".jp-CodeCell", has_text=f"def {name}(").first
+    cell = page.locator(".jp-CodeCell", has_text=source.splitlines()[0]).first
     cell.locator(".cm-content").click()
     page.keyboard.press("Control+A")
     page.keyboard.insert_text(source)
     _run_all(page)
-    expect(_card(page)).to_contain_text("10 of 10 points")
+    points = _points(question)
+    expect(_card(page, question.title)).to_contain_text(f"{points} of {points} points")
     expect(page.locator(".jp-OutputArea-output", has_text="see the card above")).to_have_count(0)
 
 
@@ -134,8 +222,13 @@ def _run_all(page: Page) -> None:
     expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
 
 
-def _card(page: Page) -> Any:
-    return page.locator(".jp-OutputArea-output", has_text="From logits to probabilities").last
+def _card(page: Page, title: str) -> Locator:
+    return page.locator(".jp-RenderedHTML", has=page.locator("strong", has_text=title)).last
+
+
+def _points(question: Question) -> str:
+    cells = question.source_notebook["cells"]
+    return points(sum(cell["metadata"].get("nbgrader", {}).get("points", 0) for cell in cells))
 
 
 def _answers(url: str) -> bool:
