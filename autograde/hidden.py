@@ -32,6 +32,11 @@ class Examined:
     seen: dict[str, Observation] = field(default_factory=dict)
     flags: list[str] = field(default_factory=list)
 
+    def why_broken(self, test: str) -> str:
+        """What a test broke with, for the instructor; "" where it did not."""
+        found = (flag.removeprefix(f"{test}: ") for flag in self.flags if flag.startswith(f"{test}: "))
+        return next(found, "")
+
 
 @dataclass(frozen=True)
 class HiddenTest:

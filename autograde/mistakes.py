@@ -98,18 +98,17 @@ def _change(path: Path, name: str, table: Any, says: bool) -> Change:
 
 
 def _apply(question: Question, notebook: dict[str, Any], change: Change) -> None:
+    file = question.mistakes if change.says else question.variants
     cells = [c for c in notebook["cells"] if c["metadata"].get("nbgrader", {}).get("grade_id") == change.cell]
     if len(cells) != 1:
-        raise QuestionError(
-            f"{question.source}: [{change.name}] names the cell '{change.cell}', which is not there"
-        )
+        raise QuestionError(f"{file}: [{change.name}] names the cell '{change.cell}', which is not there")
     source = "".join(cells[0]["source"])
     if change.whole is not None:
         source = change.whole
     for old, new in change.replacements:
         if source.count(old) != 1:
             raise QuestionError(
-                f"{question.folder}: [{change.name}] `old` occurs {source.count(old)} times in the cell "
+                f"{file}: [{change.name}] `old` occurs {source.count(old)} times in the cell "
                 f"'{change.cell}', and must occur once: {old[:60]!r}"
             )
         source = source.replace(old, new)

@@ -150,7 +150,10 @@ class Plugin:
             return test.verdict(Outcome.NOT_RUN, str(error))
         if isinstance(error, TypeError) and "object is not callable" in str(error):
             return test.verdict(Outcome.ERROR, f"what the test calls is no function: {error}")
-        examined.flags.append(f"{test.name}: {type(error).__name__} in the test: {error}"[:500])
+        said = f"{type(error).__name__} in the test: {error}"
+        if isinstance(error, pytest.FixtureLookupError):
+            said = f"there is no fixture {error.argname!r}"
+        examined.flags.append(f"{test.name}: {said}"[:500])
         return test.verdict(Outcome.BROKEN, "the test itself broke: this costs nothing, a person will look")
 
     # --- fixtures ---

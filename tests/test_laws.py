@@ -215,6 +215,24 @@ def test_law_2_wrong_reference(root: Path, grader: Grader) -> None:
     assert "the sum came out wrong" in violation.what
 
 
+def test_law_2_test_that_is_broken_itself(root: Path, grader: Grader) -> None:
+    """Of a test that breaks on the reference nothing else is said: all the rest follows from it."""
+    edit(find("add_up", root).tests, "def test_sum(student)", "def test_sum(student, closer)")
+    violation = only(behaviour.examine(find("add_up", root), grader), 2)
+    assert violation.what == "does not pass test_sum (broken): there is no fixture 'closer'"
+    assert violation.do == "mend the test"
+
+
+def test_law_2_variant_that_can_not_run(root: Path, grader: Grader) -> None:
+    """What a variant loses for one reason is said once, with the names of the tests."""
+    question = planted(root, "variants.toml", '[torn]\ncell = "double_it"\nwhole = "def double_it(x)"\n')
+    violation = only(behaviour.examine(question, grader), 2)
+    assert says(
+        violation, "the variant [torn]", "pass test_small, test_negative, test_large (error)", "else the code"
+    )
+    assert "the cell 'double_it' raised SyntaxError" in violation.what
+
+
 def test_law_2_wrong_variant(root: Path, grader: Grader) -> None:
     """A variant that loses a point is named."""
     question = planted(
@@ -251,14 +269,15 @@ def test_law_3_attributes_and_constants_are_answers(root: Path, grader: Grader) 
 
 
 def test_law_3_stub_that_earns(root: Path, grader: Grader) -> None:
-    """A test that the released stub passes is named."""
+    """A test of an error alone, which the released stub passes too, is named."""
     question = planted(
         root, "test_double_it.py",
-        '\n\n@pytest.mark.points(1)\ndef test_none(student, raises):\n    """raises"""\n'
-        "    with raises(NotImplementedError):\n        student.double_it(2)\n",
+        '\n\n@pytest.mark.points(1)\ndef test_none(student, raises):\n    """needs an argument"""\n'
+        "    with raises(TypeError):\n        student.double_it()\n",
     )  # fmt: skip
     found = [v for v in behaviour.examine(question, grader) if v.law == 3]
-    assert says(only(found, 3), "double_it: test_none", "is passed by the released stub", "check values")
+    assert says(found[0], "double_it: test_none", "is passed by the released stub", "check values")
+    assert {v.where for v in found} == {"double_it: test_none"}
 
 
 def test_law_3_test_that_breaks(root: Path, grader: Grader) -> None:
@@ -362,7 +381,7 @@ def test_law_4_mistake_that_breaks_a_test(root: Path, grader: Grader) -> None:
     edit(question.tests, "    assert student.double_it(4) == 8", "    assert student.double_it(4) + 0 == 8")
     found = [v for v in behaviour.examine(question, grader) if v.law == 4]
     violation = only(found, 4)
-    assert says(violation, "double_it: [silent]", "breaks test_small: test_small: TypeError", "mend the test")
+    assert says(violation, "double_it: [silent]", "breaks test_small: TypeError in the test", "mend the test")
 
 
 def test_law_8_program_that_knows_where_it_is(root: Path, grader: Grader) -> None:

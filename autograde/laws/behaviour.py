@@ -19,23 +19,28 @@ from autograde.seed import derived
 from autograde.stage import staged_in_turn
 from autograde.verdict import Outcome
 
+REFERENCE = "the reference"
+
 
 def examine(question: Question, grader: Grader) -> list[Violation]:
     """Everything that running the question shows."""
     for _ in rewritten(question):
         pass  # reading rewrites.toml raises where it does not fit the variants any more
     seed = derived(0, question.slug)
-    right: dict[str, tuple[Change, ...]] = {"the reference": ()}
-    right |= {f"the variant [{c.name}]": (c,) for c in mistakes.variants(question)}
+    reference = _room(question, grader, seed, ())
+    wrong_reference = list(_full_marks(question, REFERENCE, reference))
+    if wrong_reference:
+        return wrong_reference  # whatever else there is to say rests on it
+    right: dict[str, tuple[Change, ...]] = {
+        f"the variant [{c.name}]": (c,) for c in mistakes.variants(question)
+    }
     wrong = {f"[{c.name}]": (c,) for c in mistakes.mistakes(question)}
     room = {name: _room(question, grader, seed, change) for name, change in (right | wrong).items()}
     return [
-        *_full_marks(question, {name: room[name] for name in right}),
-        *nothing_for_nothing(question, grader, seed, room["the reference"]),
-        *_mistakes(
-            question, room["the reference"], {change[0]: room[name] for name, change in wrong.items()}
-        ),
-        *_same_here(question, right | wrong, room),
+        *(v for name in right for v in _full_marks(question, name, room[name])),
+        *nothing_for_nothing(question, grader, seed, reference),
+        *_mistakes(question, reference, {change[0]: room[name] for name, change in wrong.items()}),
+        *_same_here(question, {REFERENCE: (), **right, **wrong}, {REFERENCE: reference, **room}),
     ]
 
 
@@ -43,18 +48,17 @@ def _room(question: Question, grader: Grader, seed: int, changes: tuple[Change, 
     return grader.examined(question, mistakes.solved_bytes(question, *changes), seed)
 
 
-def _full_marks(question: Question, right: Mapping[str, Examined]) -> Iterator[Violation]:
-    """Law 2."""
-    for name, examined in right.items():
-        for verdict in examined.verdicts:
-            if verdict.outcome not in (Outcome.PASSED, Outcome.NOT_RUN):
-                why = "; ".join([verdict.message.replace("\n", " "), *examined.flags])
-                yield Violation(
-                    2,
-                    f"{question.slug}: {name}",
-                    f"does not pass {verdict.test} ({verdict.outcome}): {why}",
-                    "mend the test if the code is right, the code if it is not",
-                )
+def _full_marks(question: Question, name: str, examined: Examined) -> Iterator[Violation]:
+    """Law 2; tests that a program does not pass for one reason are named together."""
+    lost: dict[tuple[Outcome, str], list[str]] = {}
+    for verdict in examined.verdicts:
+        if verdict.outcome not in (Outcome.PASSED, Outcome.NOT_RUN):
+            why = examined.why_broken(verdict.test) or verdict.message.replace("\n", " ")
+            lost.setdefault((verdict.outcome, why), []).append(verdict.test)
+    for (outcome, why), tests in lost.items():
+        what = f"does not pass {', '.join(tests)} ({outcome}): {why}"
+        do = "mend the test" + ("" if outcome is Outcome.BROKEN else " if the code is right, else the code")
+        yield Violation(2, f"{question.slug}: {name}", what, do)
 
 
 def _mistakes(
@@ -96,7 +100,7 @@ def _broken(question: Question, name: str, examined: Examined) -> Iterator[Viola
             yield Violation(
                 4,
                 f"{question.slug}: [{name}]",
-                f"breaks {verdict.test}: {'; '.join(examined.flags)}",
+                f"breaks {verdict.test}: {examined.why_broken(verdict.test)}",
                 "mend the test",
             )
 

@@ -123,7 +123,7 @@ def _earned(
             do = "compare the gradients with `close`" if unlike else "make the test check values too"
             yield Violation(3, where, f"is passed by {name}", do)
         elif verdict.outcome is Outcome.BROKEN:
-            what = f"breaks on {name}: {_why(examined, verdict.test)}"
+            what = f"breaks on {name}: {examined.why_broken(verdict.test)}"
             yield Violation(
                 3, where, what, "use `close` before you compute with an answer, or check its type"
             )
@@ -135,12 +135,6 @@ def _pretended(
     submitted = submission.read(mistakes.solved_bytes(question), question.release_notebook)
     with grader.sitting(submitted) as sitting:
         return grader.examine(question, Pretending(sitting, pretence, outputs), seed)
-
-
-def _why(examined: Examined, test: str) -> str:
-    return next(
-        (flag.removeprefix(f"{test}: ") for flag in examined.flags if flag.startswith(f"{test}:")), ""
-    )
 
 
 def _zeros(value: Any) -> Any:
