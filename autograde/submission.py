@@ -9,8 +9,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import nbformat
-
 from autograde.errors import Explained
 
 MAX_BYTES = 16 * 2**20
@@ -65,6 +63,8 @@ def read(data: bytes, release: dict[str, Any]) -> Submission:
     Raises:
         SubmissionError: no notebook, or one too large to be meant.
     """
+    import nbformat  # here, not above: check() needs this module and not nbformat, which takes a second
+
     notebook = _parse(data)
     cells, notes = _rebuild(notebook, release)
     clean = nbformat.from_dict(
@@ -99,6 +99,8 @@ def _parse(data: bytes) -> Any:
 
 
 def _upgrade(raw: dict[str, Any]) -> Any:
+    import nbformat
+
     try:
         with warnings.catch_warnings():
             # Missing and duplicate cell ids are put right below; their warnings would be noise.

@@ -325,3 +325,9 @@ def test_released_notebook_checks_its_own_question(course: Path) -> None:
         sources = ["".join(cell["source"]) for cell in released(course, slug)["cells"]]
         assert f'check("{slug}")' in sources
         assert (course / "release" / TOPIC / f"{slug}.ipynb").is_file()
+
+
+def test_check_reads_in_no_notebook_library() -> None:
+    """A learner's first check() does not wait for nbformat, which takes a second and only grading needs."""
+    code = "import sys, autograde.checking; sys.exit('nbformat' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
