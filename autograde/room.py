@@ -193,6 +193,7 @@ class Room:
         self._zygote, self._pid, self._sock, self._scratch, self._shown = zygote, pid, sock, scratch, shown
         self._limits = zygote.limits
         self._number = 0
+        self._locked = False  # whether it has said so, before anything of the learner's runs
 
     def request(
         self,
@@ -223,6 +224,10 @@ class Room:
         self._sock.settimeout(seconds)  # a room that does not read must not hold us
         try:
             wire.send(self._sock, frame)
+            if not self._locked:
+                watch.wait()
+                with contextlib.suppress(ConnectionResetError):
+                    self._locked = bool(self._sock.recv(1))
             while True:
                 answer = wire.unpack(*wire.receive(self._sock, watch.wait), asker.resolve)
                 if not isinstance(answer, dict):
@@ -252,7 +257,7 @@ class Room:
                 "closed"  # every room ends with the process it was made from: not the learner's doing
             )
             raise
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == stops.LOCK_EXIT:
+        if not self._locked and not cause:
             self.cause = "closed"
             raise Broken("a room could not be locked, and nothing was run: see `autograde doctor`")
         self.cause = cause or stops.of_status(status, doing, self._limits)

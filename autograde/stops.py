@@ -10,7 +10,7 @@ from autograde.errors import text, texts
 from autograde.lock import Limits
 
 # Exit statuses by which a room says why it ends itself. Anybody can forge one: it is no more than a wording.
-CLOSED_EXIT, STRAY_EXIT, MEMORY_EXIT, OUTPUT_EXIT, LOCK_EXIT = 94, 95, 96, 97, 98
+CLOSED_EXIT, STRAY_EXIT, MEMORY_EXIT, OUTPUT_EXIT = 94, 95, 96, 97
 
 _CRASHES = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV, signal.SIGSYS)
 _NO_MEMORY = ("MemoryError", "_ArrayMemoryError")

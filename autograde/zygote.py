@@ -23,6 +23,7 @@ from autograde.lock import Limits, allowed_reads, lock
 from autograde.scratch import Scratch
 from autograde.shell import Shell, captured, make, run_cell
 
+LOCKED = b"!"  # what a room says first: an end before that is ours, and no learner's code can unsay it
 SOCKET, SHOWN = 200, 201  # a room's descriptors: to the grader, and of the file for what its cells show
 
 
@@ -137,9 +138,10 @@ def _room(
                 row.name for row in lock(scratch, limits, reads, without=without) if not row.enforced
             }
         except Exception:  # noqa: BLE001  whatever it is, nothing of the learner's may run unlocked
-            os._exit(stops.LOCK_EXIT)
+            os._exit(1)
         if open_layers - without - set(missing):
-            os._exit(stops.LOCK_EXIT)  # it held in the rehearsal: what fails now is no matter of the machine
+            os._exit(1)  # it held in the rehearsal: what fails now is no matter of the machine
+        sock.sendall(LOCKED)
         with captured(shell, limits.output, lambda: os._exit(stops.OUTPUT_EXIT), SHOWN):
             _serve(shell, sock)
         os._exit(0)

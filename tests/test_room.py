@@ -18,7 +18,7 @@ from autograde.errors import StudentError
 from autograde.grading import Grader
 from autograde.lock import Limits
 from autograde.question import Question
-from autograde.room import Broken
+from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
 from autograde.student import Student
 from autograde.submission import Cell
@@ -262,6 +262,28 @@ def test_closed_doors(sit, body, expected):
     cause(student.f)
     assert sitting.stops == [expected]
     assert student.g() == 5
+
+
+@pytest.mark.parametrize("status", [0, 1, *range(90, 100), 255])
+def test_exit_status(sit, status):
+    """No exit status makes a learner's exit our fault; what comes after runs in a fresh process."""
+    sitting, student = sit(
+        f"import os\nos._exit({status})", function("f", f"os._exit({status})"), "import os"
+    )
+    assert cause(student.f) != ""
+    assert len(sitting.stops) == 2
+    sitting.begin(2)
+    assert sitting.broken is None
+
+
+def test_room_that_is_not_locked():
+    """Where a process can't lock itself nothing is run in it, and that is our fault."""
+    with Zygote(Limits(stack="too much")) as zygote:
+        sitting = RoomSitting(zygote, (Cell(0, "c0", "learner", "a = 1"),), zygote.limits)
+        with pytest.raises(Broken, match="could not be locked, and nothing was run"):
+            sitting.begin(1)
+        assert sitting.broken is not None
+        sitting.close()
 
 
 def test_leaving(sit):
