@@ -34,6 +34,19 @@ def built(student, weights, heads, *, double=True, **options):
     return mha
 
 
+def pulled(weights, heads):
+    """These weights with biases that bring the scores near 10⁵, and near −10⁵ in every other head."""
+    d_model = len(weights["W_q.bias"])
+    d_head = d_model // heads
+    # The biases alone give a score of size² · d_head / √d_head = 10⁵, the same for all keys of a query: the keys'
+    # features sum to 0 in each head, so that their differences stay ordinary.
+    size = torch.full((d_model,), math.sqrt(1e5 / math.sqrt(d_head)), dtype=torch.float64)
+    odd = torch.arange(d_model) // d_head % 2 == 1
+    of_keys = weights["W_k.weight"].unflatten(0, (heads, d_head))
+    of_keys = (of_keys - of_keys.mean(1, keepdim=True)).flatten(0, 1)
+    return weights | {"W_q.bias": size, "W_k.bias": torch.where(odd, -size, size), "W_k.weight": of_keys}
+
+
 def inputs_for(rng, batch, queries, keys, d_model):
     """A query, a key and a value, all different."""
     return tuple(drawn(rng, batch, length, d_model) for length in (queries, keys, keys))
@@ -138,11 +151,12 @@ def test_gradients(student, rng, close, backward):
 @pytest.mark.points(2)
 @pytest.mark.task("multi_head_attention")
 def test_mask(student, rng, close):
-    """A mask of any shape that broadcasts holds for its example and head; what is forbidden has weight 0."""
+    """A mask of any shape holds for its example and head, and what it forbids has weight 0 whatever the scores."""
     batch, heads, queries, keys, d_model = 3, 3, 4, 6, 12
     shapes = [
         (queries, keys),
         (batch, 1, queries, keys),
+        (batch, 1, queries, queries),
         (1, heads, queries, keys),
         (batch, heads, queries, keys),
         (batch, 1, 1, keys),
@@ -153,8 +167,15 @@ def test_mask(student, rng, close):
     mha = built(student, weights, heads)
     for shape in shapes:
         mask = some_allowed(rng, *shape)
-        expected = oracle(weights, heads, query, key, value, mask)
-        close(mha(query, key, value, mask), expected, what=f"attention with a mask {shape}", **LOOSE)
+        inputs = (query, key[:, : shape[-1]], value[:, : shape[-1]])
+        expected = oracle(weights, heads, *inputs, mask)
+        close(mha(*inputs, mask), expected, what=f"attention with a mask {shape}", **LOOSE)
+    # Scores of 10⁵ and of −10⁵: below most finite numbers that one might give to a forbidden key.
+    extreme = pulled(weights, heads)
+    mask = some_allowed(rng, batch, heads, queries, keys)
+    expected = oracle(extreme, heads, query, key, value, mask)
+    what = "attention with a mask and scores near ±100000"
+    close(built(student, extreme, heads)(query, key, value, mask), expected, what=what, **LOOSE)
     # Padding that holds large numbers: a score of 10⁵ must not come through either.
     mask = lengths_mask(rng, batch, keys)
     padding = ~mask[:, 0, 0, :, None]
@@ -174,6 +195,11 @@ def test_causal(student, rng, close):
         expected = oracle(weights, 2, query, key, value, past(queries, keys))
         what = f"causal attention of {queries} queries over {keys} keys"
         close(built(student, weights, 2)(query, key, value, causal=True), expected, what=what, **LOOSE)
+    extreme = pulled(weights_for(rng, 8), 2)
+    query, key, value = inputs_for(rng, 2, 4, 6, 8)
+    expected = oracle(extreme, 2, query, key, value, past(4, 6))
+    what = "causal attention with scores near ±100000"
+    close(built(student, extreme, 2)(query, key, value, causal=True), expected, what=what, **LOOSE)
     for shape in [(2, 1, 1, 6), (2, 1, 4, 6), (4, 6)]:
         weights = weights_for(rng, 8)
         query, key, value = inputs_for(rng, 2, 4, 6, 8)
@@ -187,7 +213,7 @@ def test_causal(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("multi_head_attention")
 def test_dropout(student, rng, close):
-    """In training every attention weight is dropped on its own, and those kept are divided by 1 − dropout."""
+    """In training each attention weight is dropped on its own, anew each time, the rest divided by 1 − dropout."""
     batch, heads, queries, keys, rate = 8, 4, 32, 8, 0.3
     d_model = heads * 2 * keys
     # Values and W_o are chosen so that each head puts out its weights, twice: (w, w).
@@ -224,6 +250,8 @@ def test_dropout(student, rng, close):
         first, second = kept.unflatten(axis, (-1, 2)).unbind(axis + 1)
         alike = (first == second).double().mean().item()
         assert abs(alike - (1 - 2 * rate * (1 - rate))) <= limit, f"{name} do not lose weights independently"
+    again = mha(query, key, value)
+    assert not torch.equal(again, actual), "a second call in training drops the very same weights"
 
 
 @pytest.mark.points(1)
@@ -246,11 +274,12 @@ def test_precision(student, rng, close):
     weights = weights_for(rng, 12)
     inputs = inputs_for(rng, 2, 5, 7, 12)
     mask = torch.ones(2, 1, 5, 7, dtype=torch.bool)
-    expected = oracle(weights, 3, *inputs)
-    actual = built(student, weights, 3)(*inputs, mask=mask)
+    # d_head = 6: its root is no float32, so that a scale in float32 shows.
+    expected = oracle(weights, 2, *inputs)
+    actual = built(student, weights, 2)(*inputs, mask=mask)
     close(actual, expected, rtol=1e-9, atol=1e-10, what="attention in float64")
     single = {name: x.float() for name, x in weights.items()}
-    actual = built(student, single, 3, double=False)(*(x.float() for x in inputs), mask=mask)
+    actual = built(student, single, 2, double=False)(*(x.float() for x in inputs), mask=mask)
     close(actual, expected.float(), what="attention in float32")
 
 
@@ -302,9 +331,10 @@ def numpy_oracle(q, k, v, mask=None):
     return tuple(F.scaled_dot_product_attention(q, k, x, mask).numpy() for x in (v, identity))
 
 
-def numpy_inputs(rng, *lead):
+def numpy_inputs(rng, *lead, queries=4, keys=6):
     """q, k and v with d = 5 and d_v = 3."""
-    return (rng.standard_normal((*lead, length, width)) for length, width in ((4, 5), (6, 5), (6, 3)))
+    sizes = ((queries, 5), (keys, 5), (keys, 3))
+    return tuple(rng.standard_normal((*lead, length, width)) for length, width in sizes)
 
 
 def both(answer):
@@ -317,14 +347,17 @@ def both(answer):
 @pytest.mark.points(1)
 @pytest.mark.task("attention_numpy")
 def test_numpy(student, rng, close):
-    """Output and weights are right for any leading dimensions, also for large scores."""
-    for lead in [(), (3,), (2, 3)]:
-        q, k, v = numpy_inputs(rng, *lead)
+    """Output and weights are right for any leading dimensions, to 9 digits, also for large scores."""
+    # All sizes of (5,) are 5: a product of the wrong axes gives numbers there, by which it is recognised.
+    sizes = [((), 4, 6), ((5,), 5, 5), ((2, 3), 4, 6), ((1, 2), 1, 1)]
+    cases = [numpy_inputs(rng, *lead, queries=queries, keys=keys) for lead, queries, keys in sizes]
+    for q, k, v in cases:
         output, weights = both(student.attention(q, k, v))
         expected = numpy_oracle(q, k, v)
-        close(output, expected[0], what=f"the output for q {q.shape}", rtol=1e-6, atol=1e-9)
-        close(weights, expected[1], what=f"the weights for q {q.shape}", rtol=1e-6, atol=1e-9)
+        close(output, expected[0], what=f"the output for q {q.shape}, k {k.shape}", rtol=1e-9, atol=1e-12)
+        close(weights, expected[1], what=f"the weights for q {q.shape}, k {k.shape}", rtol=1e-9, atol=1e-12)
     # One query per slice has a score of about 4000, the others stay ordinary.
+    q, k, v = numpy_inputs(rng, 2, 3)
     k[..., 0, :] = rng.choice([-1.0, 1.0], 5)
     q[..., 1, :] = 2000 * k[..., 0, :]
     output, weights = both(student.attention(q, k, v))
@@ -336,7 +369,7 @@ def test_numpy(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("attention_numpy")
 def test_numpy_mask(student, rng, close, carried):
-    """A forbidden key has weight exactly 0, the rest sum to 1, and the inputs stay as they were."""
+    """A forbidden key has weight exactly 0, whatever the scores, and the inputs stay as they were."""
     for shape in [(4, 6), (2, 1, 1, 6), (3, 4, 6), (2, 3, 4, 6)]:
         q, k, v = numpy_inputs(rng, 2, 3)
         mask = some_allowed(rng, *shape).numpy()
@@ -344,8 +377,20 @@ def test_numpy_mask(student, rng, close, carried):
         answer, (left, _) = carried(student.attention, *given)
         output, weights = both(answer)
         expected = numpy_oracle(*given)
-        close(output, expected[0], what=f"the output with a mask {shape}", rtol=1e-6, atol=1e-9)
+        close(output, expected[0], what=f"the output with a mask {shape}", rtol=1e-9, atol=1e-12)
         # atol=0: next to an expected 0 only a 0 will do
-        close(weights, expected[1], what=f"the weights with a mask {shape}", rtol=1e-6, atol=0)
+        close(weights, expected[1], what=f"the weights with a mask {shape}", rtol=1e-9, atol=0)
         for name, before, after in zip(("q", "k", "v", "mask"), given, left, strict=True):
             close(after, before, rtol=0, atol=0, what=f"{name} after the call")
+    # Allowed keys with scores near −10⁵ beside forbidden ones near 10⁵, and the other way round.
+    q, k, v = numpy_inputs(rng, 2, 3)
+    k -= k.mean(-1, keepdims=True)  # differences between keys stay ordinary
+    # Three of six keys in each example, so that there is always a forbidden one.
+    mask = rng.permuted(np.tile(np.arange(6) < 3, (2, 1)), axis=1)[:, None, None]
+    far = math.sqrt(1e5 / math.sqrt(5))
+    signs = np.where(mask, -1.0, 1.0) * np.array([1.0, -1.0])[:, None, None, None]
+    q, k = q + far, k + far * signs.swapaxes(-2, -1)
+    output, weights = both(student.attention(q, k, v, mask))
+    expected = numpy_oracle(q, k, v, mask)
+    close(output, expected[0], what="the output with a mask and scores near ±100000", rtol=1e-6, atol=1e-9)
+    close(weights, expected[1], what="the weights with a mask and scores near ±100000", rtol=1e-6, atol=1e-9)
