@@ -18,15 +18,20 @@ def played(moves):
         moves: triples (module, number of the move whose cache this one continues or None, x).
 
     Returns:
-        The pair (out, cache) of each move, all of them as they are after the last move.
+        What each call returned, as it is after the last one; it ends with the first that is no pair.
     """
     results = []
     for module, parent, x in moves:
         result = module(x) if parent is None else module(x, results[parent][1])
-        if not isinstance(result, (tuple, list)) or len(result) != 2:
-            raise TypeError(f"forward must return a pair (out, cache), not {type(result).__name__}")
         results.append(result)
+        if not is_pair(result):
+            break
     return results
+
+
+def is_pair(result):
+    """Whether it may be (out, cache)."""
+    return isinstance(result, (tuple, list)) and len(result) == 2
 
 
 class Projections(TorchDispatchMode):
@@ -55,7 +60,7 @@ class Projections(TorchDispatchMode):
 
 
 def projected(module, chunks):
-    """Feed chunks of a text; the pair (out, cache) of each, and how many rows each projected, by all weights."""
+    """Feed chunks of a text; what each call returned, and how many rows it projected, by all weights together."""
     results, rows, cache = [], [], None
     for x in chunks:
         counting = Projections(x.shape[-1])
@@ -63,5 +68,7 @@ def projected(module, chunks):
             result = module(x, cache)
         results.append(result)
         rows.append(counting.multiplications / x.shape[-1] ** 2)
+        if not is_pair(result):
+            break
         cache = result[1]
     return results, rows

@@ -61,10 +61,10 @@ def oracle(weights, heads, x, positions=None, past=None):
     return linear("W_o", torch.cat(mixed.unbind(1), dim=-1)), (k, v)
 
 
-def pair(result, what="forward", names="(out, cache)"):
+def pair(result, what="what forward returns", names="(out, cache)"):
     """The two things that the learner's code returned."""
-    assert isinstance(result, (tuple, list)), f"{what} must be a pair {names}, not a {type(result).__name__}"
-    assert len(result) == 2, f"{what} must be a pair {names}, not {len(result)} values"
+    assert isinstance(result, (tuple, list)), f"{what} is no pair {names}: it is a {type(result).__name__}"
+    assert len(result) == 2, f"{what} is no pair {names}: it has {len(result)} items"
     return result
 
 
@@ -95,8 +95,9 @@ def fed(apparatus, module, chunks):
 def results_of(results, count):
     """The results of moves, checked to be as many pairs."""
     assert isinstance(results, list), "the calls gave no results"
-    assert len(results) == count, "the calls gave no results"
-    return [pair(result) for result in results]
+    pairs = [pair(result) for result in results]
+    assert len(pairs) == count, "the calls gave no results"
+    return pairs
 
 
 def check_chunks(close, results, chunks, expected, cache):
