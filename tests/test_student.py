@@ -144,6 +144,10 @@ def spoil():
     torch.set_grad_enabled(False)
     torch.set_default_dtype(torch.float64)
 
+def mend():
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+
 def looped():
     items = []
     items.append(items)
@@ -526,6 +530,7 @@ def test_globals_kept(live):
     assert (random.random(), np.random.rand(), torch.rand(())) == expected
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() is torch.float32
+    Student(live).mend()  # for the tests to come
 
 
 def test_torch_states_are_the_learners_own(student):
@@ -537,6 +542,7 @@ def test_torch_states_are_the_learners_own(student):
     assert torch.equal(torch.rand(4), expected)
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() is torch.float32
+    student.mend()  # for the tests to come
 
 
 def test_same_random_numbers_over_both(room, live):
