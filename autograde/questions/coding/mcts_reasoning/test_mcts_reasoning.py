@@ -38,7 +38,7 @@ class World:
         return list(self.known[state])
 
     def score(self, state):
-        """The score of a state: a multiple of 1/grid, so that sums are exact."""
+        """The score of a state: a multiple of 1/grid, a power of two, so that sums are exact."""
         return random.Random(f"{self.scores} {state}").randrange(self.grid + 1) / self.grid
 
 
@@ -487,7 +487,7 @@ def test_first_iterations(student, rng, close):
 def for_selection(rng):
     """Searches in which every rival would choose otherwise somewhere."""
     rivals = {name: rule for name, rule in RIVALS.items() if name != "c = 1.4"}
-    grids = [64, 3]  # coarse scores make ties
+    grids = [64, 4]  # coarse scores make ties
 
     def make():
         grids.reverse()
@@ -542,7 +542,7 @@ def for_backup(rng):
             lambda grid=grid: Replay(World(rng, grid=grid, widths=(1, 2)), 12, 0.5),
             lambda replay: max(map(len, replay.order)) >= 4,
         )
-        for grid in (64, 3)
+        for grid in (64, 4)
     ]
 
 
@@ -621,7 +621,7 @@ def test_tree(student, rng, close):
 @once
 def for_returned(rng):
     """Searches after which every other way to choose the result would give another state."""
-    grids = [64, 3]
+    grids = [64, 4]
 
     def make():
         grids.reverse()
