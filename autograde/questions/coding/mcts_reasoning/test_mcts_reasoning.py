@@ -714,18 +714,27 @@ def test_planted_answer(student, rng, close):
     )
 
 
+@once
+def for_independent(rng):
+    """Two searches with other scores for the same states."""
+
+    def rescored():
+        other = World(rng)
+        other.query, other.salt = first.world.query, first.world.salt
+        return Replay(other, 5)
+
+    first = fair(lambda: Replay(World(rng), 5), lambda _: True)
+    return first, fair(rescored, lambda replay: replay.best() != first.best())
+
+
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
 def test_independent(student, rng, close):
     """Searches share nothing: other scores for the same states give another search, and the first comes again."""
-    first, other = World(rng), World(rng)
-    other.query, other.salt = first.query, first.salt
-    for what, world in (("one world", first), ("other scores", other), ("the first world again", first)):
-        replay = Replay(world, 5)
-        state, root, watch = searched(student, replay.world, replay.iterations)
+    first, other = for_independent(rng)
+    for what, replay in (("one world", first), ("other scores", other), ("the first world again", first)):
+        state, root, watch = searched(student, replay.world, 5)
         found = [root.visits, root.value]
         same_order(firsts(watch.scored), replay.scored(), f"states evaluated in {what}")
-        close(
-            found, [5, float(replay.value[()])], what=f"visits and value of the root in {what}", dtype=False
-        )
+        close(found, [5, replay.value[()]], what=f"visits and value of the root in {what}", dtype=False)
         close(state, replay.best(), what=f"the state returned in {what}")
