@@ -352,13 +352,18 @@ def same_order(found, expected, what):
     assert len(found) <= len(expected), f"{what}: too many states, {found[len(expected)]!r} is not due"
 
 
-def follows(student, close, replay, what, **options):
-    """The learner's search evaluates the same states in the same order, and the root's children say so too."""
-    _, root, watch = searched(student, replay.world, replay.iterations, **options)
-    counts = [child.visits for child in children(root)]
-    same_order(firsts(watch.scored), replay.scored(), what)
-    expected = [replay.visits[kid] for kid in replay.nodes() if len(kid) == 1]
-    close(counts, expected, what=f"{what}: visits of the root's children", dtype=False)
+def follow(student, close, replays, optional):
+    """Compare the order of evaluation, and what the root's children say of it."""
+    # All are run before any is compared: one search alone does not tell one wrong bound from another.
+    found = []
+    for replay, options in zip(replays, optional, strict=True):
+        _, root, watch = searched(student, replay.world, replay.iterations, **options)
+        found.append((firsts(watch.scored), [child.visits for child in children(root)]))
+    for replay, options, (scored, visits) in zip(replays, optional, found, strict=True):
+        what = f"states evaluated with c = {options['c']}" if options else "states evaluated without a c"
+        same_order(scored, replay.scored(), what)
+        expected = [replay.visits[kid] for kid in replay.opened(())]
+        close(visits, expected, what="visits of the root's children", dtype=False)
 
 
 # --- task 1 ---
@@ -500,8 +505,8 @@ def for_selection(rng):
 @pytest.mark.task("mcts")
 def test_selection(student, rng, close):
     """Every iteration goes down to the child with the largest bound, of equal ones to the first."""
-    for replay in for_selection(rng):
-        follows(student, close, replay, "states evaluated", c=C)
+    replays = for_selection(rng)
+    follow(student, close, replays, [{"c": C}] * len(replays))
 
 
 @once
@@ -526,12 +531,10 @@ def test_exploration(student, rng, close):
     """c weighs exploration: 1.4 if it is not given, and near 0 the best mean decides."""
     # After four iterations the first child has two visits, the second one, the root four. The bounds are equal if
     # the means differ by c * (1 - sqrt(1/2)) * sqrt(ln 4): 0.4828 for c = 1.4.
-    for c in (C - 0.007, C + 0.007):
-        gap = c * (1 - math.sqrt(1 / 2)) * math.sqrt(math.log(4))
-        replay = Replay(close_call(rng, gap), 5)
-        follows(student, close, replay, "states evaluated without a c")
-    for replay in for_exploration(rng):
-        follows(student, close, replay, f"states evaluated with c = {replay.c}", c=replay.c)
+    gaps = [c * (1 - math.sqrt(1 / 2)) * math.sqrt(math.log(4)) for c in (C - 0.007, C + 0.007)]
+    default = [Replay(close_call(rng, gap), 5) for gap in gaps]
+    given = for_exploration(rng)
+    follow(student, close, default + given, [{}, {}, *({"c": replay.c} for replay in given)])
 
 
 @once
