@@ -430,6 +430,10 @@ def witness(student):
         for step in entry[1]:
             assert isinstance(step, str), f'"tree": a continuation of {state!r} is no string'
             assert step, f'"tree": a continuation of {state!r} is empty'
+            whole = step in tree and step.startswith(state) and state + step not in tree
+            assert not whole, (
+                '"tree": a continuation holds the whole state of the child; give what is added to the parent\'s'
+            )
             assert state + step in tree, (
                 f'"tree": {state + step!r} is a child of {state!r} and not in the tree'
             )
@@ -464,9 +468,15 @@ def test_witness(student):
 def test_fault(student):
     """The two places are named: the leaf at which quick_search is stuck, and the state it enters unscored."""
     found, tree = witness(student)
-    _, stuck, unscored = quick_search(tree)
+    returned, stuck, unscored = quick_search(tree)
+    named = found["stuck"] == returned != stuck
+    assert not named, (
+        '"stuck" is the state that quick_search returns, not the leaf that every later iteration selects'
+    )
     assert found["stuck"] == stuck, '"stuck" is not the leaf that every later iteration selects'
     assert unscored, '"unscored": quick_search scores every state of your tree that it expands'
+    leaf = any(found["unscored"] == state and not steps for state, (_, steps) in tree.items())
+    assert not leaf, '"unscored" is a terminal state, which is never expanded: name one that is'
     assert found["unscored"] in unscored, '"unscored" is no state that is expanded without ever being scored'
 
 
