@@ -219,9 +219,9 @@ def _call_of(target: Remote, args: tuple[Any, ...] = ()) -> str:
 
 
 def _kept(value: Any) -> Any:
-    """An answer to remember: a handle by the name of its type, inside a container too."""
+    """An answer to remember: of a handle only that it is one, for what a class is called is the learner's choice."""
     if type(value) is Remote:
-        return ("handle", type_name(value))
+        return ("handle",)
     if type(value) in (list, tuple):
         return type(value)(map(_kept, value))
     return value
