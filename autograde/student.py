@@ -146,7 +146,7 @@ class _Conversation:
         value = answer["value"]
         # Of a name, only data tells how the learner's code behaves.
         if message["verb"] not in _SILENT and not (message["verb"] == "get" and isinstance(value, Remote)):
-            self.seen.answers.append(("handle", type_name(value)) if isinstance(value, Remote) else value)
+            self.seen.answers.append(_kept(value))
         return value
 
     def export(self, value: object) -> wire.Tree:
@@ -216,6 +216,15 @@ def _call_of(target: Remote, args: tuple[Any, ...] = ()) -> str:
         return _call_of(args[0])
     name, *bases = base_names(target) or [""]
     return f"{label}.forward" if name == type_name(target) and "Module" in bases else label
+
+
+def _kept(value: Any) -> Any:
+    """An answer to remember: of a handle only that it is one, for what a class is called is the learner's choice."""
+    if type(value) is Remote:
+        return ("handle",)
+    if type(value) in (list, tuple):
+        return type(value)(map(_kept, value))
+    return value
 
 
 def base_names(value: Remote) -> list[str]:

@@ -19,6 +19,7 @@ from autograde.grading import Grader
 from autograde.laws import Violation, behaviour, examine_all, files, notebooks, pretence, prove
 from autograde.question import SYLLABUS, Question, find, questions
 from autograde.release import make_release
+from autograde.student import Remote
 
 
 @pytest.fixture(scope="module")
@@ -251,6 +252,12 @@ def test_law_3_test_that_checks_no_value(root: Path, grader: Grader) -> None:
     found = [v for v in behaviour.examine(question, grader) if v.law == 3]
     assert {v.what for v in found} == {f"is passed by {name}" for name in pretence.ANSWERS}
     assert says(found[0], "double_it: test_loose", "is passed by", "make the test check values too")
+
+
+def test_law_3_zeros_of_texts_and_objects() -> None:
+    """The pretence of zeros keeps neither a text nor an object that the reference gave."""
+    answer = ("text", [Remote(None, ["h", 1, "Node", False, []], "node"), 2.5])  # type: ignore[arg-type]
+    assert pretence.ANSWERS["answers of zeros"](answer, ()) == ("", [None, 0.0])
 
 
 def test_law_3_attributes_and_constants_are_answers(root: Path, grader: Grader) -> None:

@@ -129,6 +129,9 @@ def guarded(f, x):
 def make_adder(n):
     return lambda k: n + k
 
+def counters():
+    return [Counter(0), (Counter(1), 2)]
+
 def twice(f):
     return f(lambda x: x + 1)
 
@@ -652,6 +655,23 @@ def test_what_is_missing_is_named(sitting, tiny):
     gradient, value = (v.message for v in found[0].verdicts)
     assert gradient.startswith("the gradient for y: no gradient arrived; is the graph cut")
     assert value == "quiet: returned None; return a number (is a `return` missing?)"
+
+
+def test_handles_are_remembered_as_such(room, live, tiny):
+    """Of handles in an answer nothing is kept but their places, so that other names of a class are alike."""
+    question = tiny("""
+import pytest
+
+@pytest.mark.points(1)
+def test_counters(student):
+    \"\"\"gives counters\"\"\"
+    student.counters()
+""")
+    found = []
+    with globals_kept():
+        examine(question, [(room, 5), (live, 5)], found.append)
+    expected = [[("handle",), (("handle",), 2)]]
+    assert [f.seen["test_counters"].answers for f in found] == [expected, expected]
 
 
 def test_same_inputs_over_both(room, live, tiny):

@@ -144,6 +144,10 @@ def _zeros(value: Any) -> Any:
         return np.zeros_like(value)[()]
     if type(value) in (int, float, complex, bool):
         return type(value)(0)
+    if isinstance(value, str):
+        return ""
+    if isinstance(value, Remote):  # inside a container: what it refers to is the reference's own
+        return None
     if isinstance(value, list | tuple | set):
         return type(value)(_zeros(item) for item in value)
     if isinstance(value, dict):
