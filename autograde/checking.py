@@ -59,7 +59,7 @@ def examined_here(
         question: whose tests.
         namespace: the learner's names.
         only: run this one test alone.
-        recognise: also look for the known mistake, which takes running them all.
+        recognise: also look for the known mistakes, which takes running them.
     """
     recognised: tuple[Recognised, ...] = ()
     with globals_kept(), silent():
@@ -90,24 +90,45 @@ def examine_here(
 
 
 def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> dict[str, Behaviour]:
-    """How those known mistakes behave that explain some of what was lost: a learner waits, so not all are run."""
-    lost = recognition.lost_by_task(examined)
-    if not lost:
-        return {}
+    """How those known mistakes behave that can be told; a learner waits, so that most are run on one test only.
 
-    def behaviours(some: Sequence[Change], only: Collection[str] | None) -> list[Behaviour]:
-        spaces = staged_in_turn(mistakes.solved(question, change) for change in some)
-        return [recognition.behaviour(one) for one in examine_here(question, spaces, only=only)]
-
-    first = behaviours(changes, frozenset().union(*lost.values()))
+    A mistake that is told alone fails the first lost test of its task, with the same answers. Of two that are
+    told together one does, and the other passes that test and fails the first one that is left.
+    """
+    near: dict[str, Behaviour] = {}
     seen = recognition.behaviour(examined)
-    near = [
-        change
-        for change, known in zip(changes, first, strict=True)
-        if any(recognition.explains(change, known, seen, tests, tests) for tests in lost.values())
-    ]
-    names = [change.name for change in near]
-    return dict(zip(names, behaviours(near, None), strict=True)) if near else {}
+
+    def run(some: Sequence[Change], test: str | None = None) -> list[tuple[Change, Behaviour]]:
+        if not some:
+            return []
+        spaces = staged_in_turn(mistakes.solved(question, change) for change in some)
+        found = examine_here(question, spaces, only=None if test is None else {test})
+        return list(zip(some, map(recognition.behaviour, found), strict=True))
+
+    def explains(change: Change, known: Behaviour, test: str) -> bool:
+        return recognition.explains(change, known, seen, frozenset({test}), frozenset({test}))
+
+    for task, lost in recognition.lost_by_task(examined).items():
+        names = [v.test for v in examined.verdicts if v.task == task]
+        first = next(name for name in names if name in lost)
+        tried = run(changes, first)
+        near |= {
+            change.name: known
+            for change, known in run([c for c, known in tried if explains(c, known, first)])
+        }
+        shares = [
+            near[change.name].failed & set(names)
+            for change in changes
+            if change.name in near
+            and recognition.explains(change, near[change.name], seen, frozenset(names), lost)
+        ]
+        if lost in shares:
+            continue
+        passing = [change for change, known in tried if first in known.passed]
+        for test in {next(name for name in names if name in lost - share) for share in shares}:
+            more = [change for change, known in run(passing, test) if explains(change, known, test)]
+            near |= {change.name: known for change, known in run(more)}
+    return near
 
 
 def _namespace() -> dict[str, Any]:
