@@ -6,8 +6,6 @@ import base64
 import json
 import os
 import queue
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
@@ -16,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from autograde.lock import Limits
+from autograde.nursery import Nursery, Worker
 from autograde.question import Question
 from autograde.verdict import Result
 
 TRIES = 2
+PATIENCE = 5  # seconds for a worker to remove what it made
 
 
 @dataclass(frozen=True)
@@ -66,17 +66,25 @@ class Crew:
         self._ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
         # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
         self._scratch = tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True)
-        setup = {"working": str(working), "limits": asdict(limits or Limits())}
-        self._workers = [
-            _Worker(waiting, self._ready, setup, self._scratch.name) for _ in range(min(jobs, self._count))
+        setup = {
+            "working": str(working),
+            "limits": asdict(limits or Limits()),
+            "environment": {**os.environ, "TMPDIR": self._scratch.name},
+        }
+        count = min(jobs, self._count)
+        self._nursery = Nursery(count) if count else None
+        self._feeders = [
+            _Feeder(waiting, self._ready, setup, self._nursery) for _ in range(count) if self._nursery
         ]
 
     def __enter__(self) -> Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.stop()
+        for feeder in self._feeders:
+            feeder.stop()
+        if self._nursery is not None:
+            self._nursery.close()
         self._scratch.cleanup()
 
     def __len__(self) -> int:
@@ -86,33 +94,33 @@ class Crew:
         for _ in range(self._count):
             task, answer = self._ready.get()
             yield task.name, answer
-        for worker in self._workers:
-            self.missing |= worker.missing
+        for feeder in self._feeders:
+            self.missing |= feeder.missing
 
 
-class _Worker:
-    """One process and the thread that feeds it."""
+class _Feeder:
+    """A thread that feeds one worker after another, of which it has one at a time."""
 
     def __init__(
         self,
         waiting: queue.Queue[Task],
         ready: queue.Queue[tuple[Task, Result | str]],
         setup: dict[str, Any],
-        scratch: str,
+        nursery: Nursery,
     ) -> None:
-        self._waiting, self._ready, self._setup, self._scratch = waiting, ready, setup, scratch
+        self._waiting, self._ready, self._setup, self._nursery = waiting, ready, setup, nursery
         self.missing: dict[str, str] = {}
-        self._process: subprocess.Popen[str] | None = None
+        self._worker: Worker | None = None
         self._stopped = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the process, also in the middle of a submission."""
+        """End the worker, also in the middle of a submission."""
         self._stopped = True
-        process = self._process
-        if process is not None:
-            process.kill()
+        worker = self._worker
+        if worker is not None:
+            worker.kill()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
@@ -142,46 +150,23 @@ class _Worker:
         return why or "stopped"
 
     def _ask(self, task: Task) -> dict[str, Any]:
-        process = self._process or self._start(task.question.root)
+        worker = self._worker or self._start(task.question.root)
         request: dict[str, Any] = {"slug": task.question.slug, "seed": task.seed}
         if task.data is None:
             request["problem"] = task.problem
         else:
             request["data"] = base64.b64encode(task.data).decode("ascii")
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(request) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise OSError(f"exit status {process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = json.loads(worker.ask(json.dumps(request)))
         return answer
 
-    def _start(self, root: Path) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "autograde.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "TMPDIR": self._scratch},
-            text=True,
-            encoding="ascii",
-        )
-        self._process = process
-        assert process.stdin is not None
-        process.stdin.write(json.dumps({"root": str(root), **self._setup}) + "\n")
-        return process
+    def _start(self, root: Path) -> Worker:
+        self._worker = worker = self._nursery.worker()
+        if self._stopped:
+            worker.kill()
+        worker.tell(json.dumps({"root": str(root), **self._setup}))
+        return worker
 
     def _end(self) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            # Closing its input lets it remove what it made; a hanging one is killed.
-            _finish(process)
-
-
-def _finish(process: subprocess.Popen[str]) -> None:
-    try:
-        process.communicate(timeout=5)
-    except (subprocess.TimeoutExpired, OSError, ValueError):
-        process.kill()
-        process.wait()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.finish(PATIENCE)

@@ -32,7 +32,7 @@ def syscall(number: int, *arguments: int | bytes | None) -> int:
     return _checked(_libc().syscall(ctypes.c_long(number), *map(_register, arguments)))
 
 
-def prctl(option: int, *arguments: int) -> int:
+def prctl(option: int, *arguments: int | bytes) -> int:
     """`prctl(2)`, with the unused arguments as zeros.
 
     Raises:

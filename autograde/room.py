@@ -9,7 +9,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from autograde import stops, wire
 from autograde.errors import Explained
+from autograde.launch import launch
 from autograde.lock import Limits
 from autograde.outputs import joined
 from autograde.scratch import Scratch, sweep
@@ -26,14 +26,6 @@ TICK = 0.05  # seconds between two looks at a busy room
 SCRATCH_TICK = 0.25  # seconds between two looks at its files
 MAX_PATH = 1000  # characters: deeper folders cost too much to be looked through
 MAX_SHOWN = 4 * 2**20  # bytes kept of what a cell showed before it ended its room
-
-# What a learner's code may need; nothing that names a course, a user or a secret.
-_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "SYSTEMROOT", "HOME", "FONTCONFIG_PATH")
-
-_BOOT = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[2]); "
-    "from autograde.zygote import main; main(int(sys.argv[1]))"
-)
 
 
 class Stopped(Exception):
@@ -61,6 +53,7 @@ class Zygote:
         self.without = without
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._warm = False
 
     def __enter__(self) -> Zygote:
         return self
@@ -68,44 +61,18 @@ class Zygote:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Start warming up; returns at once, the first `open` waits until it is warm."""
+    def start(self, control: socket.socket | None = None) -> None:
+        """Start warming up; returns at once, the first `open` waits until it is warm.
+
+        Args:
+            control: of a process that warms up already, in place of a new one.
+        """
         sweep()
-        ours, theirs = socket.socketpair()  # requests and replies take turns, each small enough to come whole
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        environment |= {
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYTHONHASHSEED": "0",
-            "USER": "learner",  # getpass.getuser() must not need /etc/passwd
-            "OMP_NUM_THREADS": "1",
-            "OMP_THREAD_LIMIT": "32",  # OpenMP ends the process where it can't start as many as it was asked for
-            "OPENBLAS_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-        }
-        path = [entry for entry in sys.path if entry and Path(entry).exists()]
-        command = [
-            sys.executable,
-            "-s",
-            "-P",
-            "-X",
-            "utf8",
-            "-c",
-            _BOOT,
-            str(theirs.fileno()),
-            json.dumps(path),
-        ]
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter, our own code
-            command,
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-        )
-        theirs.close()
-        self._control = ours
+        self._warm = False
+        if control is not None:
+            self._control = control
+        else:
+            self._process, self._control = launch("zygote", stderr=subprocess.PIPE)
 
     def open(self) -> Room:
         """A fresh room, in a scratch folder of its own."""
@@ -155,12 +122,12 @@ class Zygote:
     def _ready(self) -> socket.socket:
         if self._process is not None and self._process.poll() is not None:
             self.close()  # somebody killed it: start another
-        if self._process is None:
+        if self._control is None:
             self.start()
         assert self._control is not None
-        if self._process is not None and not getattr(self._process, "warm", False):
+        if not self._warm:
             self.missing = self._reply(self._control)["missing"]
-            self._process.warm = True  # type: ignore[attr-defined]
+            self._warm = True
         return self._control
 
     def _reply(self, control: socket.socket) -> Any:

@@ -1,6 +1,6 @@
 """A process of its own that grades one submission after another: bytes in, results out, one JSON line each.
 
-Started with `python -m autograde.worker`. It is asked by `crew`, and knows nothing of classes or gradebooks.
+Forked from the nursery. It is asked by `crew`, and knows nothing of classes or gradebooks.
 """
 
 from __future__ import annotations
@@ -8,35 +8,35 @@ from __future__ import annotations
 import base64
 import json
 import os
-import signal
-import sys
+import socket
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autograde.errors import GraderError
-from autograde.lean import spare_imports
+from autograde.grading import Grader
 from autograde.lock import Limits
 from autograde.question import Question, QuestionError, find
 from autograde.room import Broken
 
-if TYPE_CHECKING:
-    from autograde.grading import Grader
 
+def main(stream: socket.socket, rooms: socket.socket | None) -> None:
+    """Answer requests until nobody asks any more.
 
-def main() -> None:
-    """Answer requests on standard input until it closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    # Whatever a library prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)
-    spare_imports()
-    from autograde.grading import Grader
-
-    setup = json.loads(sys.stdin.readline())
+    Args:
+        stream: the first line on it is what this process is to know, each further one a submission.
+        rooms: to a zygote that warms up already; None to start one.
+    """
+    os.dup2(2, 1)  # whatever a library prints
+    requests, answers = stream.makefile("r", encoding="ascii"), stream.makefile("w", encoding="ascii")
+    setup = json.loads(requests.readline())
+    os.environ.clear()
+    os.environ.update(setup["environment"])
+    tempfile.tempdir = None  # asked for when the libraries were imported
     root = Path(setup["root"])
     with Grader(Limits(**setup["limits"]), working=Path(setup["working"])) as grader:
-        grader.zygote.start()
-        for line in sys.stdin:
+        grader.zygote.start(rooms)
+        for line in requests:
             answers.write(json.dumps(_answer(grader, root, json.loads(line))) + "\n")
             answers.flush()
 
@@ -51,7 +51,3 @@ def _answer(grader: Grader, root: Path, request: dict[str, Any]) -> dict[str, An
     except (GraderError, QuestionError, Broken) as error:
         return {"broken": str(error)}
     return {"result": result.to_json(), "missing": grader.zygote.missing}
-
-
-if __name__ == "__main__":
-    main()

@@ -6,14 +6,16 @@ with the room's end of a socket pair attached, forks, and answers with the child
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,29 +30,64 @@ SOCKET, SHOWN = 200, 201  # a room's descriptors: to the grader, and of the file
 
 
 def main(control: int) -> None:
-    """Warm up, then fork a room for each request until the parent goes."""
+    """Warm up, then fork rooms for whoever has the other end of this socket."""
+    serve([socket.socket(fileno=control)])
+
+
+def serve(controls: Sequence[socket.socket]) -> None:
+    """Warm up, then fork a room for each request until all who ask have gone.
+
+    Args:
+        controls: a socket for each. Who goes takes along the rooms that they asked for.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     shell = warm()
     reads = allowed_reads(skip=())
     gc.collect()
     gc.freeze()  # what is shared with the children stays shared: their collector does not touch it
-    sock = socket.socket(fileno=control)
     missing = _rehearsed(reads)
-    sock.send(json.dumps({"missing": missing}).encode())
-    while True:
+    asking: dict[int, socket.socket] = {sock.fileno(): sock for sock in controls}
+    rooms: dict[int, set[int]] = {fd: set() for fd in asking}
+    poll = select.poll()
+    for fd, sock in asking.items():
+        poll.register(fd, select.POLLIN)
+        _say(sock, {"missing": missing})
+    while asking:
+        for fd, _ in poll.poll():
+            data, fds = _asked(asking[fd])
+            if not data:
+                poll.unregister(fd)
+                asking.pop(fd).close()
+                for pid in rooms.pop(fd):
+                    os.kill(pid, signal.SIGKILL)
+                    _ended(pid)
+                continue
+            request = json.loads(data)
+            if "reap" in request:
+                rooms[fd].discard(request["reap"])
+                _say(asking[fd], {"status": _ended(request["reap"])})
+                continue
+            pid = os.fork()
+            if pid == 0:
+                _room(shell, asking.values(), fds, request, reads, missing)
+            rooms[fd].add(pid)
+            for one in fds:
+                os.close(one)
+            _say(asking[fd], {"pid": pid})
+
+
+def _asked(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """The next request and what comes with it, nothing where who asked has gone."""
+    try:
         data, fds, _, _ = socket.recv_fds(sock, 65536, 2)
-        if not data:
-            return
-        request = json.loads(data)
-        if "reap" in request:
-            sock.send(json.dumps({"status": _ended(request["reap"])}).encode())
-            continue
-        pid = os.fork()
-        if pid == 0:
-            _room(shell, sock, fds, request, reads, missing)
-        for fd in fds:
-            os.close(fd)
-        sock.send(json.dumps({"pid": pid}).encode())
+    except OSError:
+        return b"", []
+    return data, fds
+
+
+def _say(sock: socket.socket, reply: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # gone: the next look at the socket finds that out
+        sock.send(json.dumps(reply).encode())
 
 
 def _rehearsed(reads: Sequence[Path]) -> dict[str, str]:
@@ -78,19 +115,29 @@ def _ended(pid: int) -> int:
         return 0
 
 
-def warm() -> Shell:
-    """Import what learners use and run each once, so that a fork finds it ready."""
+def libraries() -> None:
+    """Import what learners use, and nothing of it is run yet."""
     import decimal
     import fractions
     import importlib.metadata
     import itertools
 
+    import matplotlib.pyplot
+    import numpy as np
+    import torch.utils._python_dispatch
+
+    del decimal, fractions, importlib, itertools, matplotlib, np, torch
+
+
+def warm() -> Shell:
+    """Import what learners use and run each once, so that a fork finds it ready."""
+    libraries()
+    import importlib.metadata
+
     import matplotlib.pyplot as plt
     import numpy as np
     import torch
-    import torch.utils._python_dispatch
 
-    del decimal, fractions, itertools
     torch.set_num_threads(1)  # a pool of threads does not survive a fork
     # With a gradient given: that way imports sympy, 240 ms that no fork should pay.
     (torch.ones(2, 2, requires_grad=True) @ torch.ones(2, 2)).backward(torch.ones(2, 2))  # type: ignore[no-untyped-call]
@@ -118,7 +165,7 @@ def _inert_check() -> None:
 
 def _room(
     shell: Shell,
-    control: socket.socket,
+    controls: Iterable[socket.socket],
     fds: list[int],
     request: dict[str, Any],
     reads: Sequence[Path],
@@ -126,7 +173,10 @@ def _room(
 ) -> None:
     """The child: lock up, then serve. Never returns."""
     try:
-        control.close()
+        for (
+            control
+        ) in controls:  # also the objects: one that is collected later closes what has its number then
+            control.close()
         os.setsid()
         scratch = Path(request["scratch"])
         sock = _only(*fds)

@@ -416,15 +416,15 @@ def until(what: Callable[[], Any], running: subprocess.Popen[str]) -> Any:
 
 
 def workers(running: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The command's workers that have a room open."""
-    found = []
-    for child in psutil.Process(running.pid).children():
+    """The command's workers, once a room is open."""
+    found: dict[str, list[psutil.Process]] = {"grade-worker": [], "grade-zygote": []}
+    for child in psutil.Process(running.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            if "autograde.worker" in child.cmdline() and any(
-                zygote.children() for zygote in child.children()
-            ):
-                found.append(child)
-    return found
+            found.get(child.name(), []).append(child)
+    with contextlib.suppress(psutil.Error):
+        if any(zygote.children() for zygote in found["grade-zygote"]):
+            return found["grade-worker"]
+    return []
 
 
 def journalled(root: Path) -> bool:
@@ -444,7 +444,7 @@ def disturbed(course: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleN
     slow_class(root, "abcd")
     running = started(root)
     worker = until(lambda: workers(running), running)[0]
-    family = [worker, *worker.children(recursive=True)]
+    family = psutil.Process(running.pid).children(recursive=True)
     worker.kill()
     until(lambda: journalled(root), running)
     family += psutil.Process(running.pid).children(recursive=True)
