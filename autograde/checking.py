@@ -10,7 +10,7 @@ from IPython.core.getipython import get_ipython
 
 from autograde import card, mistakes, recognition
 from autograde.grader import examine
-from autograde.hidden import Examined
+from autograde.hidden import Examined, Turn
 from autograde.live import Live, globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
@@ -85,7 +85,7 @@ def examine_here(
     """What the tests say of each namespace, in one inner run; it prints, and changes global random states."""
     seed = derived(0, question.slug)
     found: list[Examined] = []
-    examine(question, ((Live(space), seed) for space in namespaces), found.append, only=only)
+    examine(question, (Turn(Live(space), seed, only) for space in namespaces), found.append)
     return found
 
 

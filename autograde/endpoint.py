@@ -86,9 +86,16 @@ class Endpoint:
         """Set an attribute of an object."""
         setattr(target, name, value)
 
-    def do_call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], back: bool = False) -> Any:
-        """Call something; with `back`, also the arguments as the call left them."""
-        result = target(*args, **kwargs)
+    def do_call(
+        self,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        back: bool = False,
+        method: str | None = None,
+    ) -> Any:
+        """Call something, or a method of it; with `back`, also the arguments as the call left them."""
+        result = (target if method is None else getattr(target, method))(*args, **kwargs)
         return (result, args, kwargs) if back else result
 
     def do_backward(
@@ -137,16 +144,13 @@ class Endpoint:
         exec(compile(source, f"<{name}>", "exec"), space)  # noqa: S102  our own apparatus
         return _Space(space)
 
-    def do_seed(self, seed: int) -> None:
-        """Reset every global random number generator."""
+    def do_begin(self, seed: int) -> None:
+        """Drop all references, and reset every global random number generator."""
+        self._objects.clear()
+        self._numbers.clear()
         random.seed(seed)
         np.random.seed(seed % 2**32)
         seed_torch(seed)
-
-    def do_forget(self) -> None:
-        """Drop all references."""
-        self._objects.clear()
-        self._numbers.clear()
 
 
 def seed_torch(seed: int) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
 from autograde.errors import GraderError
-from autograde.hidden import Examined, HiddenTest, Sitting
+from autograde.hidden import Examined, HiddenTest, Turn
 from autograde.plugin import Plugin
 from autograde.question import Question
 
@@ -36,27 +36,25 @@ _PLUGINS = [
 
 def examine(
     question: Question,
-    sittings: Iterable[tuple[Sitting, int]],
+    turns: Iterable[Turn],
     done: Callable[[Examined], None],
     *,
     collected: Callable[[list[HiddenTest]], None] = lambda _: None,
-    only: Collection[str] | None = None,
 ) -> None:
-    """Run the hidden tests on each sitting in turn.
+    """Run the hidden tests on one submission after another.
 
     Args:
         question: whose tests.
-        sittings: pairs of a sitting and the question's seed; may block until there is a next one.
-        done: called with what was said of each sitting, in order.
-        collected: called once with the tests, before the first sitting.
-        only: run these tests alone.
+        turns: what to examine; may block until there is a next one.
+        done: called with what was said of each, in order.
+        collected: called once with the tests, before the first turn.
 
     Raises:
         GraderError: the test file can't be collected, or names no such test.
     """
     # pytest keeps a test module once imported; its author may have changed it since.
     sys.modules.pop(".".join(question.tests.relative_to(question.root).with_suffix("").parts), None)
-    plugin = Plugin(question, sittings, done, collected, only)
+    plugin = Plugin(question, turns, done, collected)
     arguments = [
         str(question.tests),
         f"--rootdir={question.root}",

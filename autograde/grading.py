@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ import torch
 
 from autograde import mistakes, recognition, submission
 from autograde.catalogue import Catalogue
-from autograde.hidden import Examined, HiddenTest, Sitting
+from autograde.hidden import Examined, HiddenTest, Sitting, Turn
 from autograde.inner import Inner
 from autograde.live import Live, globals_kept, silent
 from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.reach import reached
 from autograde.recognition import Behaviour
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
@@ -86,7 +88,7 @@ class Grader:
             return self.refused(question, str(error))
         tries = tuple(cell for cell in submitted.cells if cell.kind == "try")
         with self.sitting(submitted) as sitting:
-            examined = inner.examine(sitting, seed)
+            examined = inner.examine(Turn(sitting, seed))
             sitting.show(tries)
         return self._result(question, seed, submitted, sitting, examined)
 
@@ -114,7 +116,7 @@ class Grader:
 
     def examine(self, question: Question, sitting: Sitting, seed: int) -> Examined:
         """Run the question's tests on one sitting."""
-        return self._inner_of(question).examine(sitting, seed)
+        return self._inner_of(question).examine(Turn(sitting, seed))
 
     def tests(self, question: Question) -> tuple[HiddenTest, ...]:
         """The question's hidden tests, as collected."""
@@ -124,14 +126,29 @@ class Grader:
         key = (question, seed)
         if key not in self._catalogues:
             self._catalogues[key] = Catalogue(
-                question, seed, self._working, lambda changes: self._behaviour(question, seed, changes)
+                question, seed, self._working, partial(self._behaviour, question, seed)
             )
         return self._catalogues[key]
 
-    def _behaviour(self, question: Question, seed: int, changes: Sequence[Change]) -> Behaviour:
-        """How the reference, changed by this much, behaves. It is our own code and needs no room."""
-        with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
-            return recognition.behaviour(self.examine(question, Live(namespace), seed))
+    def _behaviour(
+        self, question: Question, seed: int, changes: Sequence[Change], reference: Behaviour | None
+    ) -> Behaviour:
+        """How the reference, changed by this much, behaves. It is our own code and needs no room.
+
+        A test that asks for no name that a change reaches is not run again.
+        """
+        right, inner = mistakes.solved(question), self._inner_of(question)
+        changed = mistakes.solved(question, *changes)
+        names = reached(right, changed)
+        same = frozenset(
+            test
+            for test, seen in (reference.seen.items() if reference is not None and names is not None else ())
+            if seen.names and seen.names.isdisjoint(names or ())
+        )
+        only = None if not same else [test.name for test in inner.tests if test.name not in same]
+        with globals_kept(), silent(), staged(changed) as namespace:
+            found = recognition.behaviour(inner.examine(Turn(Live(namespace), seed, only)))
+        return found if reference is None else recognition.completed(found, reference, same)
 
     def _inner_of(self, question: Question) -> Inner:
         if question not in self._inner or self._inner[question].over:

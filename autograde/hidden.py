@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 
@@ -22,6 +23,20 @@ class Sitting(Link, Protocol):
 
     def begin(self, seed: int) -> None:
         """Have a live process with the cells run and its random numbers reset; StudentError where not."""
+
+
+class Turn(NamedTuple):
+    """What is examined next.
+
+    Attributes:
+        sitting: the submission.
+        seed: the question's.
+        only: names of tests to run alone; None for all.
+    """
+
+    sitting: Sitting
+    seed: int
+    only: Collection[str] | None = None
 
 
 @dataclass

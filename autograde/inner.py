@@ -7,7 +7,7 @@ import threading
 
 from autograde.errors import GraderError
 from autograde.grader import examine
-from autograde.hidden import Examined, HiddenTest, Sitting
+from autograde.hidden import Examined, HiddenTest, Turn
 from autograde.question import Question
 
 
@@ -16,7 +16,7 @@ class Inner:
 
     def __init__(self, question: Question) -> None:
         self.tests: list[HiddenTest] = []
-        self._jobs: queue.Queue[tuple[Sitting, int] | None] = queue.Queue()
+        self._jobs: queue.Queue[Turn | None] = queue.Queue()
         self._answers: queue.Queue[Examined | BaseException] = queue.Queue()
         self._collected = threading.Event()
         self._failure: BaseException | None = None
@@ -27,9 +27,9 @@ class Inner:
         if self._failure is not None:
             raise self._failure
 
-    def examine(self, sitting: Sitting, seed: int) -> Examined:
-        """Run the tests on one sitting."""
-        self._jobs.put((sitting, seed))
+    def examine(self, turn: Turn) -> Examined:
+        """Run the tests on one submission."""
+        self._jobs.put(turn)
         answer = self._answers.get()
         if isinstance(answer, BaseException):
             raise answer

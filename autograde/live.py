@@ -37,8 +37,7 @@ class Live:
     def begin(self, seed: int) -> None:
         """Reset the learner's random numbers; the caller restores those of the process."""
         with self._theirs():
-            self.endpoint.do_forget()
-            self.endpoint.do_seed(seed)
+            self.endpoint.do_begin(seed)
 
     def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:  # noqa: ARG002  what a room names in a cause
         """Carry out one request here; KeyboardInterrupt passes through."""

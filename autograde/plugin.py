@@ -14,7 +14,7 @@ from _pytest.runner import runtestprotocol  # what rerun plugins use: one item, 
 from autograde import comparison, student
 from autograde.endpoint import seed_torch
 from autograde.errors import GraderError, StudentError
-from autograde.hidden import Examined, HiddenTest, Sitting, described
+from autograde.hidden import Examined, HiddenTest, Sitting, Turn, described
 from autograde.question import Question
 from autograde.seed import derived
 from autograde.student import Student, conversation
@@ -34,13 +34,11 @@ class Plugin:
     def __init__(
         self,
         question: Question,
-        sittings: Iterable[tuple[Sitting, int]],
+        turns: Iterable[Turn],
         done: Callable[[Examined], None],
         collected: Callable[[list[HiddenTest]], None],
-        only: Collection[str] | None,
     ) -> None:
-        self.question, self.sittings, self.done, self.collected = question, sittings, done, collected
-        self.only = only
+        self.question, self.turns, self.done, self.collected = question, turns, done, collected
         self.errors: list[str] = []
         self.failure: Exception | None = None
         self.interrupted = False
@@ -69,12 +67,12 @@ class Plugin:
         if session.testsfailed or self.errors:
             return True
         try:
-            items = self._chosen(session.items)
-            tests = [described(item) for item in items]
-            self.collected(tests)
-            for sitting, seed in self.sittings:
-                self._sitting, self._seed = sitting, seed
-                self.done(self._one(items, tests))
+            tests = {item: described(item) for item in session.items}
+            self.collected(list(tests.values()))
+            for turn in self.turns:
+                self._sitting, self._seed = turn.sitting, turn.seed
+                items = self._chosen(session.items, turn.only)
+                self.done(self._one(items, [tests[item] for item in items]))
         except KeyboardInterrupt:
             self.interrupted = True
         except Exception as error:  # noqa: BLE001  pytest would print it and go on
@@ -97,13 +95,13 @@ class Plugin:
             when=call.when,  # type: ignore[arg-type]
         )
 
-    def _chosen(self, items: list[pytest.Item]) -> list[pytest.Item]:
-        if self.only is None:
+    def _chosen(self, items: list[pytest.Item], only: Collection[str] | None) -> list[pytest.Item]:
+        if only is None:
             return items
-        chosen = [item for item in items if item.name in self.only]
-        if len(chosen) < len(self.only):
+        chosen = [item for item in items if item.name in only]
+        if len(chosen) < len(only):
             names = ", ".join(item.name for item in items)
-            raise GraderError(f"{self.question.slug} has no test '{', '.join(self.only)}': it has {names}")
+            raise GraderError(f"{self.question.slug} has no test '{', '.join(only)}': it has {names}")
         return chosen
 
     def _one(self, items: list[pytest.Item], tests: list[HiddenTest]) -> Examined:

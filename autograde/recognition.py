@@ -90,6 +90,16 @@ def behaviour(examined: Examined) -> Behaviour:
     return Behaviour(failed, passed, examined.seen, said)
 
 
+def completed(some: Behaviour, other: Behaviour, tests: frozenset[str]) -> Behaviour:
+    """A behaviour in some tests, with that of another program in the tests in which the two do the same."""
+    return Behaviour(
+        some.failed | other.failed & tests,
+        some.passed | other.passed & tests,
+        {**some.seen, **{test: other.seen[test] for test in tests if test in other.seen}},
+        {**some.said, **{test: other.said[test] for test in tests if test in other.said}},
+    )
+
+
 def same_behaviour(first: Behaviour, second: Behaviour, by_message: bool = False) -> bool:
     """Whether two programs lose the same tests and answered alike, or were told the same, in every one of them."""
     return first.failed == second.failed and _matches(by_message, first, second, first.failed)

@@ -47,8 +47,7 @@ class RoomSitting:
         try:
             self._end_what_runs_on()
             self._ready()
-            self._ask({"verb": "forget"}, "the notebook")
-            self._ask({"verb": "seed", "seed": seed}, "the notebook")
+            self._ask({"verb": "begin", "seed": seed}, "the notebook")
             self._test_began = time.monotonic()
         except Stopped as stop:  # it ended between two tests: a thread, say
             raise StudentError(self._stopped(str(stop)), stopped=True) from None

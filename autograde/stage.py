@@ -24,19 +24,12 @@ def staged(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
     Args:
         notebook: one of ours, as plain JSON: a learner's belongs in a room.
     """
-    with tempfile.TemporaryDirectory(prefix="autograde-stage-", ignore_cleanup_errors=True) as folder:
-        namespace: dict[str, Any] = {"__name__": "__main__", "get_ipython": lambda: _Magics(Path(folder))}
-        sys.path.insert(0, folder)
-        try:
-            for cell in notebook["cells"]:
-                if kind_of(cell) in ("setup", "learner"):
-                    _run("".join(cell["source"]), grade_id(cell), namespace)
-            yield namespace
-        finally:
-            sys.path.remove(folder)
-            for name, module in list(sys.modules.items()):
-                if str(getattr(module, "__file__", None) or "").startswith(folder):
-                    del sys.modules[name]
+    with _Magics() as magics:
+        namespace: dict[str, Any] = {"__name__": "__main__", "get_ipython": lambda: magics}
+        for cell in notebook["cells"]:
+            if kind_of(cell) in ("setup", "learner"):
+                _run("".join(cell["source"]), grade_id(cell), namespace)
+        yield namespace
 
 
 def staged_in_turn(notebooks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -55,12 +48,28 @@ def _run(source: str, name: str, namespace: dict[str, Any]) -> None:
 class _Magics:
     """What our notebooks use of IPython: a cell written to a file. Line magics have nothing to do here."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None  # most write nothing: it costs 4 ms
+
+    def __enter__(self) -> _Magics:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is None:
+            return
+        sys.path.remove(self._folder.name)
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(self._folder.name):
+                del sys.modules[name]
+        self._folder.cleanup()
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
-        if name == "writefile":
-            (self.folder / line.strip()).write_text(cell, encoding="utf-8")
+        if name != "writefile":
+            return
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="autograde-stage-", ignore_cleanup_errors=True)
+            sys.path.insert(0, self._folder.name)
+        Path(self._folder.name, line.strip()).write_text(cell, encoding="utf-8")
 
     def run_line_magic(self, name: str, line: str) -> None:
         """Nothing."""

@@ -26,18 +26,20 @@ class Observation:
     Attributes:
         answers: each answer, in order, for recognising mistakes.
         gradients: each gradient among them, None where none arrived.
+        names: of the learner's, which were asked for.
         rtol, atol: the loosest tolerances that its comparisons named.
     """
 
     answers: list[Any] = field(default_factory=list)
     gradients: list[Any] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
     rtol: float = 1e-5
     atol: float = 1e-8
 
 
 MAX_DEPTH = 32  # of the learner's calls within the test's functions within the learner's calls
 _RECURSION = ("RecursionError", "RuntimeError", "Exception")
-_SILENT = ("seed", "forget", "load")  # verbs of ours, whose answers say nothing of the learner
+_SILENT = ("load",)  # verbs of ours, whose answers say nothing of the learner
 
 
 class Student:
@@ -53,7 +55,14 @@ class Student:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return conversation(self).ask({"verb": "get", "name": name}, name)
+        talk = conversation(self)
+        talk.seen.names.add(name)
+        if name not in talk.objects:
+            value = talk.ask({"verb": "get", "name": name}, name)
+            if not isinstance(value, Remote):
+                return value  # data may be another the next time
+            talk.objects[name] = value
+        return talk.objects[name]
 
     def __setattr__(self, name: str, value: object) -> None:
         raise GraderError(f"student.{name} can't be set: the learner's names are their own")
@@ -78,7 +87,15 @@ class Remote:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__class__":
             raise AttributeError(name)
-        return self._ask("attribute", f"{label_of(self)}.{name}", name=name)
+        talk, label = conversation(self), f"{label_of(self)}.{name}"
+        kind = (*base_names(self), name)
+        if kind in talk.methods:
+            talk.seen.answers.append(("handle",))
+            return Method(self, name)
+        value = self._ask("attribute", label, name=name)
+        if type(value) is Remote and type_name(value) == "method":
+            talk.methods.add(kind)
+        return value
 
     def __setattr__(self, name: str, value: object) -> None:
         self._ask("assign", f"{label_of(self)}.{name}", name=name, value=value)
@@ -108,6 +125,21 @@ class Remote:
         return f"<{type_name(self)} of the learner>"
 
 
+class Method(Remote):
+    """A method that another object of the same class was seen to have: asked for with its call, in one request."""
+
+    def __init__(self, owner: Remote, name: str) -> None:
+        object.__setattr__(self, "_wire", conversation(owner))
+        object.__setattr__(self, "_owner", owner)
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_label", f"{label_of(owner)}.{name}")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it in the learner's process."""
+        owner, name = (object.__getattribute__(self, field) for field in ("_owner", "_name"))
+        return owner._ask("call", label_of(self), args=args, kwargs=kwargs, method=name)
+
+
 class _Conversation:
     """Requests and answers of one test over a link, with what it saw recorded."""
 
@@ -115,6 +147,8 @@ class _Conversation:
         self.link = link
         self.seen = Observation()
         self.over = False
+        self.objects: dict[str, Remote] = {}  # what names meant when they were asked for
+        self.methods: set[tuple[str, ...]] = set()  # a class and its bases, with the name of a method
         self._fault: GraderError | None = None
         self._callables: list[Callable[..., Any]] = []
         self._label = ""
@@ -154,7 +188,7 @@ class _Conversation:
         if isinstance(value, Remote):
             if conversation(value) is not self:
                 raise wire.WireError("a handle from an earlier test")
-            return object.__getattribute__(value, "_tree")[:2]
+            return _tree(value)[:2]
         if callable(value):
             self._callables.append(value)
             return ["f", len(self._callables) - 1]
@@ -204,8 +238,8 @@ def label_of(value: Remote) -> str:
 
 def type_name(value: object) -> str:
     """The name of a value's type, of a handle's too."""
-    if type(value) is Remote:
-        return str(object.__getattribute__(value, "_tree")[2])
+    if isinstance(value, Remote):
+        return str(_tree(value)[2])
     return type(value).__name__
 
 
@@ -220,7 +254,7 @@ def _call_of(target: Remote, args: tuple[Any, ...] = ()) -> str:
 
 def _kept(value: Any) -> Any:
     """An answer to remember: of a handle only that it is one, for what a class is called is the learner's choice."""
-    if type(value) is Remote:
+    if isinstance(value, Remote):
         return ("handle",)
     if type(value) in (list, tuple):
         return type(value)(map(_kept, value))
@@ -229,7 +263,23 @@ def _kept(value: Any) -> Any:
 
 def base_names(value: Remote) -> list[str]:
     """Names of a handle's type and its bases, most specific first."""
-    return list(object.__getattribute__(value, "_tree")[4])
+    return list(_tree(value)[4])
+
+
+def _tree(value: Remote) -> wire.Tree:
+    """The reference by which a handle crosses."""
+    if isinstance(value, Method):
+        owner, name, label = (
+            object.__getattribute__(value, field) for field in ("_owner", "_name", "_label")
+        )
+        talk = conversation(value)
+        found = talk.link.request({"verb": "attribute", "target": owner, "name": name}, talk, label).get(
+            "value"
+        )
+        if not isinstance(found, Remote):
+            raise StudentError(f"{label} is no longer a method")
+        value = found
+    return object.__getattribute__(value, "_tree")
 
 
 def carried(target: Remote, *args: Any, **kwargs: Any) -> tuple[Any, tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -93,6 +93,9 @@ class _Encoder:
             raise WireError(f"data nested more than {MAX_DEPTH} deep (a list that contains itself?)")
         if value is None or value is True or value is False:
             return value
+        encode = _EXACT.get(type(value))
+        if encode is not None:
+            return encode(self, value, depth + 1)
         for kind, encode in _ENCODERS:
             if isinstance(value, kind):
                 return encode(self, value, depth + 1)
@@ -125,14 +128,15 @@ def _array(encoder: _Encoder, value: Any, _: int) -> Tree:
 
 def _tensor(encoder: _Encoder, value: torch.Tensor, _: int) -> Tree:
     # A subclass's __torch_function__ must not run while we read its data.
-    with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+    with torch._C.DisableTorchFunctionSubclass():
         if value.layout is not torch.strided or value.is_meta or value.is_quantized:
             raise WireError(f"a {str(value.layout).removeprefix('torch.')} or meta tensor without plain data")
         name = str(value.dtype).removeprefix("torch.")
         if name not in _TORCH:
             raise WireError(f"a tensor of dtype {name[:60]}")
         plain = torch.Tensor.as_subclass(value.detach(), torch.Tensor).cpu().resolve_conj().resolve_neg()
-        data = plain.contiguous().flatten().view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+        # NumPy has no bfloat16, and no use for what a bit means.
+        data = (plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain).numpy().tobytes()
         flags = [isinstance(value, torch.nn.Parameter), bool(value.requires_grad)]
         return ["T", name, list(plain.shape), encoder.buffer(data), *flags]
 
@@ -152,6 +156,12 @@ _ENCODERS: tuple[tuple[Any, Callable[[_Encoder, Any, int], Tree]], ...] = (
     (bytes, lambda e, v, _: ["b", e.buffer(bytes(v))]),
     (bytearray, lambda e, v, _: ["b", e.buffer(bytes(v))]),
 )
+
+# What is most often sent, found without asking for each kind in turn.
+_EXACT = {kind: encode for kind, encode in _ENCODERS if isinstance(kind, type)} | {
+    np.ndarray: _array,
+    torch.nn.Parameter: _tensor,
+}
 
 
 # --- trees to values ------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def test_stop_in_a_function(sit, name):
     said = cause(student.f)
     assert said == expected.format("f")
     assert sitting.stops == [said]
-    assert "had stopped before g" in cause(lambda: student.g)
+    assert "had stopped before g" in cause(student.g)
     sitting.begin(2)
     assert Student(sitting).g() == 1
 

@@ -15,7 +15,7 @@ import torch
 from autograde.errors import GraderError, StudentError
 from autograde.grader import examine
 from autograde.grading import Grader
-from autograde.hidden import Sitting
+from autograde.hidden import Sitting, Turn
 from autograde.live import Live, globals_kept
 from autograde.question import Question
 from autograde.sitting import RoomSitting
@@ -609,7 +609,7 @@ def tiny(tmp_path: Path) -> Callable[[str], Question]:
 def test_hidden_tests(sitting, tiny):
     """Hidden tests give the same verdicts over both; a handle kept between two of them is our fault."""
     found = []
-    examine(tiny(HIDDEN), [(sitting, 5)], found.append)
+    examine(tiny(HIDDEN), [Turn(sitting, 5)], found.append)
     outcomes = {v.test: v.outcome for v in found[0].verdicts}
     assert outcomes == {
         "test_first": Outcome.PASSED,
@@ -623,7 +623,7 @@ def test_hidden_tests(sitting, tiny):
 def test_constants_are_seen(sitting, tiny):
     """What a name holds is kept for recognising mistakes, and that it holds a function is not."""
     found = []
-    examine(tiny(HIDDEN), [(sitting, 5)], found.append)
+    examine(tiny(HIDDEN), [Turn(sitting, 5)], found.append)
     seen = found[0].seen
     assert seen["test_constant"].answers == [1.5]
     assert len(seen["test_scaled"].answers) == 2
@@ -651,7 +651,7 @@ def test_value(student, close):
 def test_what_is_missing_is_named(sitting, tiny):
     """A gradient that did not arrive is told as that, and a function without a `return` as that."""
     found = []
-    examine(tiny(MISSING), [(sitting, 5)], found.append)
+    examine(tiny(MISSING), [Turn(sitting, 5)], found.append)
     gradient, value = (v.message for v in found[0].verdicts)
     assert gradient.startswith("the gradient for y: no gradient arrived; is the graph cut")
     assert value == "quiet: returned None; return a number (is a `return` missing?)"
@@ -669,7 +669,7 @@ def test_counters(student):
 """)
     found = []
     with globals_kept():
-        examine(question, [(room, 5), (live, 5)], found.append)
+        examine(question, [Turn(room, 5), Turn(live, 5)], found.append)
     expected = [[("handle",), (("handle",), 2)]]
     assert [f.seen["test_counters"].answers for f in found] == [expected, expected]
 
@@ -678,6 +678,6 @@ def test_same_inputs_over_both(room, live, tiny):
     """The inputs that a hidden test draws depend on the seed alone, not on how it is run."""
     found = []
     with globals_kept():
-        examine(tiny(HIDDEN), [(room, 5), (live, 5), (live, 6)], found.append)
+        examine(tiny(HIDDEN), [Turn(room, 5), Turn(live, 5), Turn(live, 6)], found.append)
     over_room, over_live, other = (f.seen["test_scaled"].answers[0].tolist() for f in found)
     assert over_room == over_live != other

@@ -12,7 +12,7 @@ from pathlib import Path
 from IPython.core.getipython import get_ipython
 
 from autograde.grader import examine
-from autograde.hidden import Examined
+from autograde.hidden import Examined, Turn
 from autograde.live import Live, globals_kept, silent
 from autograde.question import find
 from autograde.seed import course_seed
@@ -30,5 +30,5 @@ def check(slug: str, *, part: str | None = None) -> float:
 def _examined(slug: str) -> Examined:
     found: list[Examined] = []
     with globals_kept(), silent():
-        examine(find(slug), [(Live(get_ipython().user_ns), course_seed(Path(), slug))], found.append)
+        examine(find(slug), [Turn(Live(get_ipython().user_ns), course_seed(Path(), slug))], found.append)
     return found[0]

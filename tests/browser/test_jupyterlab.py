@@ -232,7 +232,9 @@ def _run_all(page: Page) -> None:
         for _ in range(PATIENCE // TRIES // 250):
             page.wait_for_timeout(250)
             if prompts() - before:
-                expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached()
+                expect(
+                    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first
+                ).to_be_attached()
                 return
     raise AssertionError(f"no cell was run: the prompts are still {sorted(before)}")
 
