@@ -204,7 +204,7 @@ def test_by_hand(student, rng, close, apparatus):
     assert answer[1] == 0, "torch's autograd computes the gradients: write them yourself"
 
 
-# --- training ---
+# --- training: nothing is drawn, so that a loop that learns learns here and there ---
 
 CORNERS = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 TABLES = {"XOR": (0, 1, 1, 0), "XNOR": (1, 0, 0, 1), "NAND": (1, 1, 1, 0), "x1 and not x2": (0, 0, 1, 0)}
@@ -223,9 +223,9 @@ class Run:
         began: those of the first two calls of forward_backward, the same way; fewer where there were fewer calls.
     """
 
-    def __init__(self, rng, table, seed, *, flipped=False):
+    def __init__(self, table, seed, *, order=(2, 0, 1, 3), flipped=False):
         self.table, self.seed = table, seed
-        order = rng.permutation(4) if rng else np.arange(4)
+        order = list(order)
         self.x, self.y = CORNERS[order], np.array(TABLES[table], dtype=float)[order][:, None]
         self.target = 1 - self.y if flipped else self.y
         self.weights, self.began = {}, []
@@ -243,7 +243,7 @@ class Run:
             return np.abs(predicted(self.arrays(self.weights)) - target).max()
 
 
-def train_all(student, apparatus, close, runs, *, flipped=False):
+def train_all(student, apparatus, runs, *, flipped=False):
     """Let the learner's train do the runs; what came out are four arrays, and x and y are as they were."""
     inputs = [(run.x, run.y, run.seed) for run in runs]
     results = apparatus.trained(student.train, student.forward_backward, inputs, flipped)
@@ -255,8 +255,8 @@ def train_all(student, apparatus, close, runs, *, flipped=False):
         weights, began, x, y = result
         run.weights = four(weights, f"{run}: what train returns")
         run.began = [dict(zip(WEIGHTS, call, strict=True)) for call in began]
-        close(x, run.x, rtol=0, atol=0, what="x after the training")
-        close(y, run.y, rtol=0, atol=0, what="y after the training")
+        for name, after, before in (("x", x, run.x), ("y", y, run.y)):
+            assert np.array_equal(after, before), f"train changes {name}"
 
 
 def four(weights, what):
@@ -284,11 +284,15 @@ def why(run):
     weights = run.weights
     if run.began and not moved(run):
         return "the weights are those of the first call: nothing moved"
+    if len(run.began) == 2 and any(np.isnan(weight).any() for weight in run.began[1].values()):
+        return "the weights are NaN after the first step: what are the gradients where z is 0?"
     if goes_up(run):
         return "the first step goes up: along the gradient and not against it"
     loss, grads = by_autograd(run.arrays(weights))
     if not loss < 100:
         return "the loss grows without bound: each step goes further than the last"
+    if run.error(run.target) < 0.5:
+        return "every prediction is on the right side of one half, but not within 0.1 of its target"
     units = np.vstack([weights["W1"], weights["b1"], weights["W2"].T])
     if units.shape[1] > 1 and np.ptp(units, axis=1).max() < 1e-9:
         return "all hidden units are the same: what started alike stays alike"
@@ -318,23 +322,22 @@ def goes_up(run):
 
 @pytest.mark.points(2)
 @pytest.mark.task("train")
-def test_xor(student, close, apparatus):
+def test_xor(student, apparatus):
     """From each of the seeds 0 to 4 the network learns XOR: every prediction within 0.1."""
-    runs = [Run(None, "XOR", seed) for seed in range(5)]
-    train_all(student, apparatus, close, runs)
+    runs = [Run("XOR", seed, order=range(4)) for seed in range(5)]
+    train_all(student, apparatus, runs)
     for run in runs:
         solved(run)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("train")
-def test_tables(student, rng, close, apparatus):
+def test_tables(student, apparatus):
     """The rows decide what is learned, in any order; the same seed gives the same weights, another one others."""
     cases = [("XNOR", 5), ("XNOR", 6), ("NAND", 5), ("x1 and not x2", 6)]
-    runs = [Run(rng, *case) for case in cases]
-    again = Run(None, *cases[0])
-    again.x, again.y, again.target = runs[0].x, runs[0].y, runs[0].target
-    train_all(student, apparatus, close, [*runs, again])
+    runs = [Run(*case) for case in cases]
+    again = Run(*cases[0])
+    train_all(student, apparatus, [*runs, again])
     for run in runs:
         solved(run)
     for name in WEIGHTS:
@@ -351,10 +354,10 @@ def near(one, other):
 @pytest.mark.points(2)
 @pytest.mark.method
 @pytest.mark.task("train")
-def test_gradients_decide(student, rng, close, apparatus):
+def test_gradients_decide(student, apparatus):
     """It learns from what forward_backward returns, and trains all of W1, b1, W2 and b2."""
-    runs = [Run(rng, "XOR", seed, flipped=True) for seed in (0, 1)]
-    train_all(student, apparatus, close, runs, flipped=True)
+    runs = [Run("XOR", seed, flipped=True) for seed in (0, 1)]
+    train_all(student, apparatus, runs, flipped=True)
     for run in runs:
         assert run.began, "train never calls the forward_backward that it is given"
         others = run.error(run.y) <= 0.1
