@@ -26,16 +26,21 @@ def in_turn(forward_backward, arrays, others):
 
 
 def watched(forward_backward, arrays):
-    """What a call returns, and how many tensors torch kept for a backward pass of its own meanwhile."""
+    """What a call returns, and whether torch kept a tensor for a backward pass of its own meanwhile."""
     kept = []
 
     def keep(tensor):
         kept.append(None)
         return tensor
 
-    with saved_tensors_hooks(keep, lambda tensor: tensor):
-        result = forward_backward(*arrays)
-    return result, len(kept)
+    try:
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
+            result = forward_backward(*arrays)
+    except RuntimeError as error:
+        if "saved tensor hooks" not in str(error):
+            raise
+        return forward_backward(*arrays), True  # torch.func does not let itself be watched
+    return result, bool(kept)
 
 
 class Passed:
