@@ -6,6 +6,7 @@ A cache that crosses the wire is a copy; here each call gets the very tensors th
 from __future__ import annotations
 
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "mv", "addmv", "dot")
@@ -22,6 +23,7 @@ def played(moves):
     """
     results = []
     for module, parent, x in moves:
+        x = torch.cat([x, x], dim=1)[:, : x.shape[1]]  # a slice of a longer text, as a caller cuts it
         result = module(x) if parent is None else module(x, results[parent][1])
         results.append(result)
         if not is_pair(result):
@@ -34,7 +36,7 @@ def is_pair(result):
     return isinstance(result, (tuple, list)) and len(result) == 2
 
 
-class Projections(TorchDispatchMode):
+class Products(TorchDispatchMode):
     """Multiplications in matrix products that sum over `width` numbers: with a weight, and not of a head."""
 
     @classmethod
@@ -59,6 +61,21 @@ class Projections(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
+class Projections(TorchFunctionMode):
+    """Counts the products inside each function of torch, and nothing between them.
+
+    A dispatch mode around the whole call would break `causal_lower_right`: no subclass of Tensor can be made in one.
+    """
+
+    def __init__(self, width):
+        super().__init__()
+        self.products = Products(width)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        with self.products:
+            return function(*args, **(kwargs or {}))
+
+
 def projected(module, chunks):
     """Feed chunks of a text; what each call returned, and how many rows it projected, by all weights together."""
     results, rows, cache = [], [], None
@@ -67,7 +84,7 @@ def projected(module, chunks):
         with counting:
             result = module(x, cache)
         results.append(result)
-        rows.append(counting.multiplications / x.shape[-1] ** 2)
+        rows.append(counting.products.multiplications / x.shape[-1] ** 2)
         if not is_pair(result):
             break
         cache = result[1]

@@ -200,9 +200,13 @@ def test_positions(student, rng, close, apparatus):
 def test_given_cache(student, rng, close):
     """The cache that is given says all: any keys and values, of any length, at any time."""
     d_model, heads = 12, 3
-    positions = drawn(rng, 16, d_model)
-    module, weights = built(student, weights_for(rng, d_model), heads, positions)
-    for batch, past, new in [(2, 5, 3), (3, 2, 1), (1, 7, 2)]:
+    table = drawn(rng, 16, d_model)
+    instances = {False: built(student, weights_for(rng, d_model), heads)}
+    instances[True] = built(student, weights_for(rng, d_model), heads, table)
+    # The last is longer than the room that people set aside for a text, or for a mask.
+    for batch, past, new, placed in [(2, 5, 3, True), (3, 2, 1, True), (1, 7, 2, True), (1, 2100, 2, False)]:
+        module, weights = instances[placed]
+        positions = table if placed else None
         x = drawn(rng, batch, new, d_model)
         cache = tuple(drawn(rng, batch, heads, past, d_model // heads) for _ in range(2))
         output, cache_after = pair(module(x, cache=cache))
@@ -288,12 +292,12 @@ def test_precision(student, rng, close):
 def test_large_scores(student, rng, close, apparatus):
     """Scores of 10⁵ stay finite, and what is forbidden has weight 0 even then."""
     d_model, heads = 12, 3
-    for center in (0, -1e5):
+    # All near 2000, so that one maximum for all rows would do; far apart; all far below 0, and forbidden keys further.
+    for center, factor in [(2000, 1), (0, 300), (-1e5, 50)]:
         weights = weights_for(rng, d_model)
-        for name, sign in (("W_q", 1), ("W_k", -1)):
-            weights[f"{name}.weight"] *= 300 if center == 0 else 50
-            # All scores far below 0: there a forbidden key must be further below.
-            weights[f"{name}.bias"] += sign * math.sqrt(-center / math.sqrt(d_model // heads))
+        for name, sign in (("W_q", 1), ("W_k", math.copysign(1, center))):
+            weights[f"{name}.weight"] *= factor
+            weights[f"{name}.bias"] += sign * math.sqrt(abs(center) / math.sqrt(d_model // heads))
         module, weights = built(student, weights, heads)
         x = drawn(rng, 2, 8, d_model)
         chunks = chunks_of(x, (3, 1, 4))
@@ -305,15 +309,15 @@ def test_large_scores(student, rng, close, apparatus):
 @pytest.mark.method
 @pytest.mark.task("cached_attention")
 def test_work(student, rng, close, apparatus):
-    """A call projects the tokens that are new, and no others."""
+    """A call projects the tokens that are new, and nothing else."""
     d_model, heads, batch, sizes = 12, 2, 2, (30, 1, 1)  # no length is d_model: see the apparatus
-    x = drawn(rng, batch, sum(sizes), d_model)
-    module, weights = built(student, weights_for(rng, d_model), heads)
+    x, positions = drawn(rng, batch, sum(sizes), d_model), drawn(rng, 64, d_model)
+    module, weights = built(student, weights_for(rng, d_model), heads, positions)
     chunks = chunks_of(x, sizes)
     counted = apparatus.projected(module, chunks)
     assert isinstance(counted, tuple), "the calls gave no results"
     assert len(counted) == 2, "the calls gave no results"
-    expected = oracle(weights, heads, x)
+    expected = oracle(weights, heads, x, positions)
     check_chunks(close, results_of(counted[0], len(chunks)), chunks, *expected)
     for new, past, rows in zip(sizes, (0, 30, 31), counted[1], strict=True):
         needed = 4 * batch * new
@@ -340,16 +344,21 @@ def test_bytes(student, rng, close, carried):
     """The bytes of all layers are exact: for MHA, GQA and MQA, for each dtype, and for sizes of real models."""
     # One thing wrong at a time: shared heads first, then as many as of the queries, then other dtypes.
     cases = [("float16", kv_heads, own) for kv_heads in (4, 12, 1, None) for own in (True, False)]
-    cases += [(dtype, 3, own) for dtype in SIZES for own in (True, False)]
+    cases += [(dtype, 3, own) for dtype in SIZES for own in (True, False)] + [("bfloat16", 3, "huge")]
     for dtype, kv_heads, own in cases:
         layers, batch = rng.choice(range(2, 50), 2, replace=False).tolist()
         length, quotient = int(rng.integers(1000, 200_000)), 8 * int(rng.integers(2, 20))
+        if own == "huge":  # odd factors, their product above 2⁵³: no float holds it
+            layers, batch, length = 61, *(2 * rng.integers(10**6, 2 * 10**6, 2) + 1).tolist()
         config = {
             "model_type": "llama",
             "vocab_size": 32000,
+            "max_position_embeddings": 512,
+            "sliding_window": 256,
             "num_hidden_layers": layers,
             "num_attention_heads": 12,
-            "hidden_size": 12 * quotient,
+            # With a head_dim of its own, a model need not have a whole quotient.
+            "hidden_size": 12 * quotient + (5 if own else 0),
             "dtype": dtype,
         }
         config |= {} if kv_heads is None else {"num_key_value_heads": kv_heads}
@@ -359,5 +368,6 @@ def test_bytes(student, rng, close, carried):
         answer, (left, _) = carried(student.cache_bytes, config, batch, length)
         heads = "no num_key_value_heads" if kv_heads is None else f"{kv_heads} of 12 heads for K and V"
         what = f"cache_bytes in {dtype}, {heads}, {'a' if own else 'no'} head_dim"
+        what += ", a number too large for a float" * (own == "huge")
         close(answer, allocated(layers, batch, kv_heads or 12, length, d_head, dtype), what=what)
         close(left[0], config, what="config after the call")
