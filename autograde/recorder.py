@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from autograde.gradebook import Course, one_engine, record
+from autograde.gradebook import Course, economical, record
 from autograde.ledger import Ledger
 from autograde.release import register
 
@@ -28,14 +28,14 @@ class Recorder:
         self._working = folder.resolve().parent
         register(root, topics, self._working)
         self._ledger, self._there = Ledger(self._working), _in_gradebook(self._working, topics)
-        self._engine = one_engine()
+        self._economy = economical()
 
     def __enter__(self) -> Recorder:
-        self._engine.__enter__()
+        self._economy.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.__exit__(None, None, None)
+        self._economy.__exit__(None, None, None)
         self._ledger.save()  # also of a run that was stopped
 
     def record(self, topic: str, student: str, keys: Sequence[str]) -> str | None:

@@ -262,6 +262,31 @@ def test_class_and_instance(student):
     assert counter.add(0) == 4
 
 
+def test_methods_of_a_class_seen_before(student):
+    """A method that another object of its class had is called, handed on, carried and missed like any other."""
+    first, second = student.Counter(), student.Counter(10)
+    assert first.add() == 2
+    assert second.add() == 12
+    assert second.add(k=5) == 17
+    assert student.apply(second.add, 3) == 20
+    assert carried(second.add, 1) == (21, ((1,), {}))
+    assert type_name(second.add) == "method"
+    with raises(TypeError):
+        second.add(1, 2)
+    assert first.n == 2
+
+
+def test_methods_that_became_data(student):
+    """What is a method of one object and data of the next is not callable, which says so."""
+    first, second = student.Counter(), student.Counter()
+    assert first.add(1) == 1
+    second.add = 7
+    with pytest.raises(StudentError, match="not callable"):
+        second.add(1)
+    with pytest.raises(StudentError, match="no longer a method"):
+        student.apply(second.add, 1)
+
+
 def test_container(student):
     """len, iteration and indexing of an object are the object's own."""
     counter = student.Counter(3)

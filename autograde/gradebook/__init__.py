@@ -9,7 +9,7 @@ from __future__ import annotations
 from autograde.gradebook.config import configure
 from autograde.gradebook.convert import GradebookError
 from autograde.gradebook.course import Course, Score, is_configured, record, scores
-from autograde.gradebook.engine import one_engine
+from autograde.gradebook.economy import economical
 from autograde.gradebook.grades import earned
 from autograde.gradebook.notebooks import raised
 from autograde.gradebook.results import question_of, results_for
@@ -20,8 +20,8 @@ __all__ = [
     "Score",
     "configure",
     "earned",
+    "economical",
     "is_configured",
-    "one_engine",
     "question_of",
     "raised",
     "record",
