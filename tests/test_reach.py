@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from autograde.reach import reached
 
-MODULE = "import math\n\nclass Layer:\n    'A layer.'\n\n    def forward(self, x):\n        y = x * 2\n        return y\n"
+MODULE = "import math\n\nclass Layer:\n    'A layer.'\n\n    def forward(self, x):\n        return x * 2\n"
 NUMPY = "RATE = 3\n\ndef attention(x):\n    y = x + RATE\n    return y\n"
 MODEL = "def model(x):\n    return Layer().forward(x)\n"
 ABOVE = "def train(x):\n    return model(x)\n"
