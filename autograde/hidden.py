@@ -23,6 +23,9 @@ class Sitting(Link, Protocol):
     def begin(self, seed: int) -> None:
         """Have a live process with the cells run and its random numbers reset; StudentError where not."""
 
+    def lacks(self, part: str) -> str:
+        """Why the tests of this part can't run here, for the learner; "" where they can."""
+
 
 @dataclass
 class Examined:

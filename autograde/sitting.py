@@ -42,6 +42,10 @@ class RoomSitting:
         """Seconds that the tests of a task may take before those of another go first."""
         return self.limits.call_s / 2
 
+    def lacks(self, part: str) -> str:
+        """Whatever the machine has: the lock keeps the files of a GPU closed."""
+        return "needs a CUDA GPU, and the room opens none: not run here" if part == "cuda" else ""
+
     def begin(self, seed: int) -> None:
         """Have a live room with the cells run and its random numbers reset."""
         try:

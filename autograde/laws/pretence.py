@@ -56,6 +56,10 @@ class Pretending:
         """As the sitting has."""
         return float(self.sitting.patience)
 
+    def lacks(self, part: str) -> str:
+        """As the sitting does."""
+        return str(self.sitting.lacks(part))
+
     def begin(self, seed: int) -> None:
         """As the sitting does."""
         self.sitting.begin(seed)
