@@ -81,36 +81,47 @@ class Kernels:
 
     def __init__(self):
         self.launches, self.dots, self.tile = [], 0, 0
-        self._readable = self._stored = None
+        self._spans = self._stored = None
 
     def launched(self, function, args, kwargs):
         """Begin a launch: only its own tensors may be read and written."""
         self.launches.append((function, args, kwargs))
         tensors = [x for x in map(based, (*args, *kwargs.values())) if is_tensor(x)]
-        spans = {(x.untyped_storage().data_ptr(), x.untyped_storage().nbytes()) for x in tensors}
-        self._readable, self._stored = sorted(spans), []
+        storages = [x.untyped_storage() for x in tensors]
+        self._spans = {(x.data_ptr(), x.data_ptr() + x.nbytes()) for x in storages}
+        self._stored = []
 
     def touched(self, pointers, mask, width, program=None):
         """A load, or by a program a store, of so many bytes at each pointer."""
-        if self._readable is None:
+        if self._spans is None:
             return
         addresses = np.broadcast_to(pointers, mask.shape)[mask]
-        inside = np.zeros(addresses.shape, dtype=bool)
-        for begin, size in self._readable:
-            inside |= (addresses >= begin) & (addresses + np.uint64(width) <= begin + size)
-        if not inside.all():
+        if not addresses.size:
+            return
+        low, high = int(addresses.min()), int(addresses.max()) + width
+        if not any(begin <= low and high <= end for begin, end in self._spans) and not self._inside(
+            addresses, width
+        ):
             raise IndexError(f"a program {'reads' if program is None else 'writes'} outside its tensors")
         if program is not None:
-            self._stored.append((program, np.unique(addresses)))
+            self._stored.append((program, addresses))
+
+    def _inside(self, addresses, width):
+        inside = np.zeros(addresses.shape, dtype=bool)
+        for begin, end in self._spans:
+            inside |= (addresses >= np.uint64(begin)) & (addresses + np.uint64(width) <= np.uint64(end))
+        return inside.all()
 
     def ended(self):
         """End a launch: two programs that stored to one place would race."""
-        by_program = {}
-        for program, addresses in self._stored:
-            by_program.setdefault(program, []).append(addresses)
-        each = [np.unique(np.concatenate(some)) for some in by_program.values()]
-        self._readable = None
-        if each and len(np.unique(np.concatenate(each))) < sum(map(len, each)):
+        self._spans = None
+        if not self._stored:
+            return
+        programs = np.concatenate([np.full(some.shape, program) for program, some in self._stored])
+        addresses = np.concatenate([some for _, some in self._stored])
+        order = np.argsort(addresses, kind="stable")
+        programs, addresses = programs[order], addresses[order]
+        if ((addresses[1:] == addresses[:-1]) & (programs[1:] != programs[:-1])).any():
             raise RuntimeError("two programs of a kernel store to the same place")
 
 
@@ -124,7 +135,9 @@ def watched(kernels, operations):
     """Watch Triton's interpreter."""
     interpreter = sys.modules["triton.runtime.interpreter"]
     builder, kernel = interpreter.InterpreterBuilder, interpreter.InterpretedFunction
-    kept = {name: getattr(builder, name) for name in ("create_masked_load", "create_masked_store", "create_dot")}
+    kept = {
+        name: getattr(builder, name) for name in ("create_masked_load", "create_masked_store", "create_dot")
+    }
     kept |= {name: getattr(builder, name) for name in ("create_exp", "create_exp2", "create_atomic_rmw")}
     run, patch = kernel.run, interpreter._patch_lang
     patched = set()
@@ -135,7 +148,8 @@ def watched(kernels, operations):
 
     def store(self, pointers, value, mask, *rest):
         width = pointers.get_element_ty().primitive_bitwidth // 8
-        kernels.touched(pointers.data, mask_of(mask), width, tuple(self.grid_idx))
+        x, y, z = self.grid_idx
+        kernels.touched(pointers.data, mask_of(mask), width, (x * 4096 + y) * 4096 + z)
         return kept["create_masked_store"](self, pointers, value, mask, *rest)
 
     def atomic(self, operation, pointers, value, mask, *rest):
@@ -219,9 +233,10 @@ def run(function, *tensors, layouts=(), **options):
         options: its keyword arguments.
 
     Returns:
-        What it returned, whether it left its arguments as they were, and counts: `launches`, `dots`
-        (multiplications), `tile` (the longest side of what a program took exponentials of), `largest` (numbers in the largest
-        tensor that PyTorch made), `computed` (operations of PyTorch's that belong into a kernel), `ready_made`.
+        What it returned, whether it left its arguments as they were, and counts: `launches`; `dots`
+        (multiplications); `tile` (the longest side of what a program took exponentials of); `largest` (numbers in
+        the largest tensor that PyTorch made); `computed` (operations of PyTorch's that belong into a kernel);
+        `ready_made`.
     """
     given = [
         laid_out(x, layouts[i] if i < len(layouts) else "padded") if x.ndim == 4 else x
@@ -234,7 +249,6 @@ def run(function, *tensors, layouts=(), **options):
         "dots": kernels.dots,
         "tile": kernels.tile,
         "largest": seen.largest,
-        "exponentials": seen.exponentials,
         "computed": sorted(name for name in seen.names if name in (*EXPONENTIALS, *PRODUCTS)),
         "ready_made": sorted(name for name in seen.names if any(word in name for word in READY_MADE)),
     }
@@ -326,7 +340,9 @@ def assembly(function, args, kwargs):
         kernel = kernel.fn
     target = GPUTarget("cuda", 90, 32)
     backend = make_backend(target)
-    bound, special, more = create_function_from_signature(kernel.signature, kernel.params, backend)(*args, **kwargs)
+    bound, special, more = create_function_from_signature(kernel.signature, kernel.params, backend)(
+        *args, **kwargs
+    )
     # The version of PTX is given, because asking ptxas for it takes a process, which a room may not start.
     kwargs = {**kwargs, "ptx_version": 87}
     settings, signature, constants, attributes = kernel._pack_args(backend, kwargs, bound, special, more)
@@ -337,7 +353,10 @@ def assembly(function, args, kwargs):
     stages = {}
     backend.add_stages(stages, settings, source.language)
     codegen, modules = backend.get_codegen_implementation(settings), backend.get_module_map()
-    made, metadata = source.make_ir(target, settings, codegen, modules, context), {"target": target, **vars(settings)}
+    made, metadata = (
+        source.make_ir(target, settings, codegen, modules, context),
+        {"target": target, **vars(settings)},
+    )
     for name, stage in stages.items():
         if name == "cubin":
             break

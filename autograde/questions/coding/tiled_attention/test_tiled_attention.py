@@ -104,7 +104,9 @@ def check_forward(close, result, expected, dtype=torch.float32, what="", **toler
     o, lse = parts(result, 2, "the result", "a pair (o, lse)")
     tolerance = tolerance or HALF.get(dtype, SINGLE)
     close(o, expected[0].to(dtype), what=f"o{what}", **tolerance)
-    close(lse, expected[1].float(), what=f"lse{what}", **(tolerance if dtype == torch.float32 else HALF[dtype]))
+    close(
+        lse, expected[1].float(), what=f"lse{what}", **(tolerance if dtype == torch.float32 else HALF[dtype])
+    )
 
 
 def check_backward(close, result, expected, dtype=torch.float32, what="", **tolerance):
@@ -138,7 +140,9 @@ def test_blockwise_values(student, rng, close):
         actual = student.blockwise_attention(q, k, v, block=block, causal=causal)
         close(actual, oracle(q, k, v, seen)[0].float(), what=what, **SINGLE)
     q, k, v = (drawn(rng, 2, n, 4) for n in (40, 50, 50))
-    close(student.blockwise_attention(q, k, v), oracle(q, k, v)[0], what="the default block, float64", **SINGLE)
+    close(
+        student.blockwise_attention(q, k, v), oracle(q, k, v)[0], what="the default block, float64", **SINGLE
+    )
 
 
 @pytest.mark.points(1)
@@ -202,7 +206,7 @@ def test_blockwise_memory(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_values(student, rng, close, apparatus):
     """The output and the log-sum-exp are right for every width, and for lengths that fill no tile."""
-    for shape in [(2, 3, 5, 7, 32), (1, 2, 70, 131, 64), (2, 1, 33, 1, 128), (1, 1, 1, 150, 32)]:
+    for shape in [(2, 3, 5, 7, 32), (1, 1, 70, 131, 64), (1, 1, 33, 1, 128), (1, 1, 1, 150, 32)]:
         q, k, v = inputs_for(rng, *shape)
         result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
         check_forward(close, result, oracle(q, k, v), what=f" for (B, H, Tq, Tk, d) = {shape}")
@@ -212,7 +216,7 @@ def test_values(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_causal(student, rng, close, apparatus):
     """causal=True aligns the ends; a query that sees no key gives 0, and a log-sum-exp of −inf."""
-    for shape in [(2, 2, 40, 40, 32), (1, 1, 20, 90, 64), (1, 2, 140, 70, 32), (1, 1, 130, 150, 32)]:
+    for shape in [(1, 2, 40, 40, 32), (1, 1, 20, 90, 64), (1, 1, 140, 70, 32), (1, 1, 70, 150, 32)]:
         q, k, v = inputs_for(rng, *shape)
         result, _, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
         expected = oracle(q, k, v, rule(*shape[2:4], True))
@@ -223,14 +227,14 @@ def test_causal(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_lengths(student, rng, close, apparatus):
     """Every example has its own number of keys, also 0; what lies behind them may be NaN and never shows."""
-    for lengths, queries, causal, dtype in [
-        ([0, 140, 37, 65], 20, False, torch.int32),
-        ([1, 0, 128], 1, False, torch.int64),
-        ([37, 70, 0, 5], 30, True, torch.int32),
+    for lengths, heads, queries, causal, dtype in [
+        ([0, 140, 37, 65], 1, 20, False, torch.int32),
+        ([1, 0, 128], 1, 1, False, torch.int64),
+        ([37, 70, 0], 2, 30, True, torch.int32),
     ]:
         keys = max(lengths) + (0 if causal else 3)
         kv_len = torch.tensor(lengths, dtype=dtype)
-        q, k, v = inputs_for(rng, len(lengths), 2, queries, keys, 32)
+        q, k, v = inputs_for(rng, len(lengths), heads, queries, keys, 32)
         padding = (torch.arange(keys) >= kv_len[:, None])[:, None, :, None]
         given = [x.masked_fill(padding, math.nan) for x in (k, v)]
         result, _, _ = ran(apparatus, student.tiled_attention, q, *given, causal=causal, kv_len=kv_len)
@@ -239,7 +243,11 @@ def test_lengths(student, rng, close, apparatus):
         if causal:
             other = oracle(q, k, v, rule(queries, keys, causal, kv_len, to_length=True))
             o = parts(result, 2, "the result", "a pair (o, lse)")[0]
-            if isinstance(o, torch.Tensor) and o.shape == q.shape and torch.allclose(o.double(), other[0], atol=1e-3):
+            if (
+                isinstance(o, torch.Tensor)
+                and o.shape == q.shape
+                and torch.allclose(o.double(), other[0], atol=1e-3)
+            ):
                 expected = other
         check_forward(close, result, expected, what=f" with kv_len {lengths}{', causal' * causal}")
 
@@ -259,7 +267,7 @@ def test_scores(student, rng, close, apparatus):
 def test_precisions(student, rng, close, apparatus):
     """float16 and bfloat16 come back as such, the log-sum-exp in float32, and large values do not overflow."""
     for dtype in (torch.float16, torch.bfloat16):
-        q, k, v = inputs_for(rng, 1, 2, 20, 130, 64, dtype=dtype)
+        q, k, v = inputs_for(rng, 1, 1, 20, 130, 64, dtype=dtype)
         result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
         check_forward(close, result, oracle(q, k, v), dtype, what=f" in {dtype}")
     q, k, v = inputs_for(rng, 1, 1, 20, 100, 32)
@@ -272,9 +280,12 @@ def test_precisions(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_strides(student, rng, close, apparatus):
     """Each input lies in memory as it likes, and is left as it was."""
-    for layouts in [("heads last", "padded", "shared"), ("plain", "shared", "heads last"), ("shared", "heads last", "plain")]:
-        q, k, v = inputs_for(rng, 2, 3, 20, 40, 32)
-        seen = [x[:, :1].expand_as(x) if layout == "shared" else x for x, layout in zip((q, k, v), layouts, strict=True)]
+    for layouts in [("heads last", "padded", "shared"), ("shared", "heads last", "plain")]:
+        q, k, v = inputs_for(rng, 2, 2, 20, 40, 32)
+        seen = [
+            x[:, :1].expand_as(x) if layout == "shared" else x
+            for x, layout in zip((q, k, v), layouts, strict=True)
+        ]
         result, same, _ = ran(apparatus, student.tiled_attention, q, k, v, layouts=layouts)
         check_forward(close, result, oracle(*seen), what=f" with q, k, v laid out as {', '.join(layouts)}")
         assert same, "the call changed its inputs"
@@ -285,7 +296,7 @@ def test_strides(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_kernel(student, rng, close, apparatus):
     """A kernel does the work, in tiles whose size does not grow, and skips tiles that no query sees."""
-    length = 384
+    length = 256
     dots = {}
     for causal in (False, True):
         q, k, v = inputs_for(rng, 1, 1, length, length, 32)
@@ -296,7 +307,9 @@ def test_kernel(student, rng, close, apparatus):
         computed = counts["computed"] + counts["ready_made"]
         assert not computed, f"PyTorch computed what the kernel should: {', '.join(computed)}"
         assert counts["largest"] < length**2, "PyTorch made a tensor of Tq × Tk entries"
-        assert counts["tile"] <= 128, f"a program holds a tile with {counts['tile']} queries or keys: at most 128"
+        assert counts["tile"] <= 128, (
+            f"a program holds a tile with {counts['tile']} queries or keys: at most 128"
+        )
         dots[causal] = counts["dots"]
     share = dots[True] / dots[False]
     assert share <= 0.76, f"causal attention still takes {share:.0%} of the multiplications"
@@ -307,15 +320,22 @@ def test_kernel(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention")
 def test_compiles(student, rng, close, apparatus):
     """The kernel compiles for an H100, and fits into its shared memory and its registers."""
-    q, k, v = inputs_for(rng, 1, 1, 16, 16, 32, dtype=torch.float16)
-    answer = parts(apparatus.compiled(student.tiled_attention, q, k, v), 2, "the call", "a result that can be read")
-    check_forward(close, answer[0], oracle(q, k, v), torch.float16)
-    assert answer[1], "no Triton kernel was launched"
-    for name, ptx, shared in answer[1]:
+    q, k, v = inputs_for(rng, 1, 1, 90, 150, 32, dtype=torch.float16)
+    expected = oracle(q, k, v, rule(90, 150, True))
+    # Nothing wrong is compiled: that takes ten times as long as running it.
+    result, _, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
+    check_forward(close, result, expected, torch.float16)
+    answer = apparatus.compiled(student.tiled_attention, q, k, v, causal=True)
+    result, made = parts(answer, 2, "the call", "a result that can be read")
+    check_forward(close, result, expected, torch.float16)
+    assert made, "no Triton kernel was launched"
+    for name, ptx, shared in made:
         assert shared <= 227 * 1024, f"{name} needs {shared // 1024} KiB of shared memory: an H100 has 227"
         spilled = spills(ptx)
         assert spilled is not None, f"what {name} compiles to is refused by ptxas"
-        assert spilled <= 1024, f"{name} spills {spilled} bytes of registers for each thread: smaller tiles, more warps"
+        assert spilled <= 1024, (
+            f"{name} spills {spilled} bytes of registers for each thread: smaller tiles, more warps"
+        )
 
 
 def spills(ptx):
@@ -352,10 +372,9 @@ def ran_backward(apparatus, student, do, q, k, v, o, lse, **options):
 def test_backward_values(student, rng, close, apparatus):
     """The three gradients are those of autograd, for every width, any lengths, and half precision."""
     for shape, dtype in [
-        ((2, 2, 5, 7, 32), torch.float32),
+        ((2, 1, 5, 7, 32), torch.float32),
         ((1, 1, 70, 131, 64), torch.float32),
-        ((1, 2, 33, 9, 128), torch.float32),
-        ((1, 1, 20, 40, 32), torch.float16),
+        ((1, 1, 33, 9, 128), torch.float16),
         ((1, 1, 20, 40, 32), torch.bfloat16),
     ]:
         q, k, v = inputs_for(rng, *shape, dtype=dtype)
@@ -369,20 +388,20 @@ def test_backward_values(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention_backward")
 def test_backward_causal(student, rng, close, apparatus):
     """causal=True aligns the ends, empty rows add nothing, scores of ±300 are no danger, inputs may lie anyhow."""
-    for shape in [(2, 2, 20, 20, 32), (1, 1, 30, 80, 32), (1, 1, 150, 70, 32)]:
+    for shape in [(1, 2, 20, 20, 32), (1, 1, 30, 80, 32), (1, 1, 100, 70, 32)]:
         q, k, v = inputs_for(rng, *shape)
         do = drawn(rng, *q.shape, dtype=torch.float32)
         expected, o, lse = gradients(do, q, k, v, rule(*shape[2:4], True))
         result, _, _ = ran_backward(apparatus, student, do, q, k, v, o, lse, causal=True)
         check_backward(close, result, expected, what=f" for (B, H, Tq, Tk, d) = {shape}, causal")
-    for what, pulls in pulls_for(90).items():
-        q, k, v = steered(rng, 10, pulls, 32, 1, 1)
+    for what in ("scores that rise to 300", "scores near −300"):
+        q, k, v = steered(rng, 10, pulls_for(40)[what], 32, 1, 1)
         do = drawn(rng, *q.shape, dtype=torch.float32)
         expected, o, lse = gradients(do, q, k, v)
         result, _, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
         check_backward(close, result, expected, what=f" with {what}", rtol=2e-3, atol=2e-2)
     layouts = ("heads last", "padded", "heads last", "plain", "heads last")
-    q, k, v = inputs_for(rng, 2, 3, 10, 20, 32)
+    q, k, v = inputs_for(rng, 2, 2, 10, 20, 32)
     do = drawn(rng, *q.shape, dtype=torch.float32)
     expected, o, lse = gradients(do, q, k, v)
     result, same, _ = ran_backward(apparatus, student, do, q, k, v, o, lse, layouts=layouts)
@@ -395,7 +414,7 @@ def test_backward_causal(student, rng, close, apparatus):
 @pytest.mark.task("tiled_attention_backward")
 def test_backward_memory(student, rng, close, apparatus):
     """No tensor of Tq × Tk entries is made, and no tile is larger than 128."""
-    length = 260
+    length = 200
     q, k, v = inputs_for(rng, 1, 1, length, length, 32)
     do = drawn(rng, *q.shape, dtype=torch.float32)
     expected, o, lse = gradients(do, q, k, v)
