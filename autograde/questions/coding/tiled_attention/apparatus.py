@@ -217,7 +217,7 @@ def laid_out(tensor, layout):
     if layout == "shared":
         return tensor[:, :1].clone().expand(B, H, T, d)
     if layout == "padded":
-        longer = torch.full((B, H, T + 3, d), math.nan, dtype=tensor.dtype)
+        longer = torch.full((B, H, T + 3, d), math.nan, dtype=tensor.dtype, device=tensor.device)
         longer[:, :, :T] = tensor
         return longer[:, :, :T]
     return tensor.clone()
@@ -362,3 +362,121 @@ def assembly(function, args, kwargs):
             break
         made = stage(made, metadata)
     return function.__name__, made, metadata["shared"]
+
+
+# --- On a GPU ---
+
+
+def on_gpu(function, *tensors, layouts=(), **options):
+    """Call a function with its tensors on the GPU; its results come back to the CPU."""
+    given = [
+        laid_out(x.cuda(), layouts[i] if i < len(layouts) else "padded") if x.ndim == 4 else x.cuda()
+        for i, x in enumerate(tensors)
+    ]
+    options = {name: x.cuda() if is_tensor(x) else x for name, x in options.items()}
+    results = function(*given, **options)
+    return [x.cpu() for x in results]
+
+
+def drawn(shape, dtype):
+    """A query, a key and a value of standard normal numbers on the GPU, as no call has seen them."""
+    return [torch.randn(shape, dtype=dtype, device="cuda") for _ in range(3)]
+
+
+def footprint(function, shape, dtype):
+    """One call on the GPU, after one that compiled the kernel.
+
+    Args:
+        function: the learner's.
+        shape: (B, H, T, d) of q, k and v.
+        dtype: theirs.
+
+    Returns:
+        The inputs and the output of the first head's first 64 queries (q, k, v, o, lse); the bytes that the call
+        took beyond its inputs, at its peak; the bytes of its results; the seconds of the GPU in kernels of the
+        learner's file; and in all kernels.
+    """
+    function(*drawn(shape, dtype))
+    q, k, v = drawn(shape, dtype)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    o, lse = function(q, k, v)
+    torch.cuda.synchronize()
+    peak = torch.cuda.max_memory_allocated() - before
+    results = sum(x.numel() * x.element_size() for x in (o, lse))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        function(q, k, v)
+        torch.cuda.synchronize()
+    own, everything = 0.0, 0.0
+    for event in profile.key_averages():
+        everything += event.self_device_time_total / 1e6
+        if event.key in kernels_of(function):
+            own += event.self_device_time_total / 1e6
+    part = (q[0, 0, :64], k[0, 0], v[0, 0], o[0, 0, :64], lse[0, 0, :64])
+    return [x.cpu() for x in part], peak, results, own, everything
+
+
+def kernels_of(function):
+    """The names of the kernels in the file that a function is from: a compiled one has the name of its function."""
+    import triton
+
+    names = vars(sys.modules[function.__module__]).items()
+    return {name for name, value in names if isinstance(value, triton.runtime.KernelInterface)}
+
+
+def race(function, shape, dtype, rounds=10):
+    """Time the learner's function beside PyTorch's flash attention, in turns, each time with inputs never seen.
+
+    Args:
+        function: the learner's.
+        shape: (B, H, T, d) of q, k and v.
+        dtype: theirs.
+        rounds: how often each is timed, with and without `causal`.
+
+    Returns:
+        The inputs and the outputs of the first head's last 64 queries of one round (q, k, v, o); the largest
+        difference from flash attention over all rounds; and by how much the learner's is faster: the median time
+        of flash attention over its own, both with and without `causal` together. None where PyTorch has no flash
+        attention for this GPU.
+    """
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    def flash(q, k, v, causal):
+        with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+
+    def own(q, k, v, causal):
+        return function(q, k, v, causal=causal)[0]
+
+    try:
+        flash(*drawn((1, 1, 128, shape[-1]), dtype), False)
+    except RuntimeError:
+        return None
+    worst, kept, total = 0.0, [], {"own": 0.0, "flash": 0.0}
+    for causal in (False, True):
+        times = {"own": [], "flash": []}
+        for turn in range(rounds + 3):  # the first three warm up: they compile, and tune
+            q, k, v = drawn(shape, dtype)
+            if turn % 2:  # whoever comes second finds some of the inputs in the cache
+                first, second = timed(own, q, k, v, causal), timed(flash, q, k, v, causal)
+            else:
+                second, first = timed(flash, q, k, v, causal), timed(own, q, k, v, causal)
+            worst = max(worst, (first[0] - second[0]).abs().max().item())
+            if turn >= 3:
+                times["own"].append(first[1])
+                times["flash"].append(second[1])
+            if not causal:
+                kept = [q[0, 0, -64:], k[0, 0], v[0, 0], first[0][0, 0, -64:]]
+        total = {name: total[name] + float(np.median(some)) for name, some in times.items()}
+    return [x.cpu() for x in kept], worst, total["flash"] / total["own"]
+
+
+def timed(function, *args):
+    """What a call on the GPU returns, and the milliseconds that it took there."""
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    result = function(*args)
+    end.record()
+    end.synchronize()
+    return result, begin.elapsed_time(end)

@@ -426,3 +426,98 @@ def test_backward_memory(student, rng, close, apparatus):
         f"PyTorch made a tensor of {counts['largest']} numbers: 128 queries or keys × {length} are {limit}"
     )
     assert counts["tile"] <= 128, f"a program holds a tile with {counts['tile']} queries or keys: at most 128"
+
+
+# --- On a GPU ---
+
+
+@pytest.mark.points(1)
+@pytest.mark.part("cuda")
+@pytest.mark.task("tiled_attention")
+def test_gpu_values(student, rng, close, apparatus):
+    """The real kernel gives what the interpreted one must: every width, dtype, layout, length, and both ways."""
+    for shape, dtype, causal in [
+        ((2, 3, 200, 333, 32), torch.float16, True),
+        ((1, 2, 333, 200, 64), torch.bfloat16, True),
+        ((2, 2, 130, 260, 128), torch.float16, False),
+        ((1, 2, 100, 150, 64), torch.float32, True),
+        ((1, 1, 1, 70, 128), torch.float32, False),
+    ]:
+        q, k, v = inputs_for(rng, *shape, dtype=dtype)
+        seen = rule(*shape[2:4], causal)
+        result = apparatus.on_gpu(
+            student.tiled_attention, q, k, v, layouts=("heads last", "padded"), causal=causal
+        )
+        what = f" for (B, H, Tq, Tk, d) = {shape} in {dtype} on the GPU"
+        check_forward(close, result, oracle(q, k, v, seen), dtype, what=what)
+        do = drawn(rng, *q.shape, dtype=dtype)
+        expected, o, lse = gradients(do, q, k, v, seen)
+        result = apparatus.on_gpu(
+            student.tiled_attention_backward, do, q, k, v, o.to(dtype), lse.float(), causal=causal
+        )
+        check_backward(close, result, expected, dtype, what=what)
+    kv_len = torch.tensor([0, 300, 77])
+    q, k, v = inputs_for(rng, 3, 2, 40, 300, 64)
+    padding = (torch.arange(300) >= kv_len[:, None])[:, None, :, None]
+    given = [x.masked_fill(padding, math.nan) for x in (k, v)]
+    result = apparatus.on_gpu(student.tiled_attention, q, *given, kv_len=kv_len)
+    expected = oracle(q, k, v.masked_fill(padding, 0), rule(40, 300, False, kv_len))
+    check_forward(close, result, expected, what=" with kv_len on the GPU")
+
+
+@pytest.mark.points(1)
+@pytest.mark.method
+@pytest.mark.part("cuda")
+@pytest.mark.task("tiled_attention")
+def test_gpu_memory(student, close, apparatus):
+    """On the GPU a call takes no memory beyond o and lse, and the kernel of your file does the work."""
+    answer = apparatus.footprint(student.tiled_attention, (2, 8, 2048, 64), torch.float16)
+    part, peak, results, own, everything = parts(answer, 5, "the call", "a result that can be read")
+    q, k, v, o, lse = parts(part, 5, "the call", "a result that can be read")
+    expected = oracle(q, k, v)
+    close(o, expected[0].half(), what="o on the GPU", **HALF[torch.float16])
+    close(lse, expected[1].float(), what="lse on the GPU", **HALF[torch.float16])
+    # The allocator rounds up each tensor.
+    assert peak <= results + 2**20, f"the call takes {peak / 2**20:.0f} MiB, o and lse {results / 2**20:.0f}"
+    assert own >= 0.9 * everything > 0, "most of the time on the GPU is not that of a kernel in your file"
+
+
+def check_speed(student, close, apparatus, least):
+    """Compare the time with that of PyTorch's flash attention, and every output with its output."""
+    answer = apparatus.race(student.tiled_attention, (2, 16, 4096, 128), torch.bfloat16)
+    if answer is None:
+        pytest.skip("PyTorch has no flash attention for this GPU: not run here")
+    part, worst, ratio = parts(answer, 3, "the calls", "a result that can be read")
+    q, k, v, o = parts(part, 4, "the calls", "a result that can be read")
+    close(o, oracle(q, k, v)[0].bfloat16(), what="o on the GPU", **HALF[torch.bfloat16])
+    assert worst <= 0.05, f"an output differs from that of flash attention by {worst:.3g}"
+    assert ratio >= least, (
+        f"it runs at {ratio:.0%} of the speed of PyTorch's flash attention here: {least:.0%} is asked"
+    )
+
+
+@pytest.mark.points(1)
+@pytest.mark.method
+@pytest.mark.part("cuda")
+@pytest.mark.task("tiled_attention")
+def test_gpu_half_speed(student, close, apparatus):
+    """At length 4096 and width 128 it reaches half of the speed of PyTorch's flash attention on this machine."""
+    check_speed(student, close, apparatus, 0.5)
+
+
+@pytest.mark.points(1)
+@pytest.mark.method
+@pytest.mark.part("cuda")
+@pytest.mark.task("tiled_attention")
+def test_gpu_most_speed(student, close, apparatus):
+    """At length 4096 and width 128 it reaches 80 % of the speed of PyTorch's flash attention on this machine."""
+    check_speed(student, close, apparatus, 0.8)
+
+
+@pytest.mark.points(1)
+@pytest.mark.method
+@pytest.mark.part("cuda")
+@pytest.mark.task("tiled_attention")
+def test_gpu_full_speed(student, close, apparatus):
+    """At length 4096 and width 128 it is as fast as PyTorch's flash attention on this machine."""
+    check_speed(student, close, apparatus, 1.0)
