@@ -6,6 +6,7 @@ the same everywhere; what follows `# On a GPU` is for the tests of the part "cud
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import inspect
 import math
@@ -86,8 +87,7 @@ class Kernels:
     def launched(self, function, args, kwargs):
         """Begin a launch: only its own tensors may be read and written."""
         self.launches.append((function, args, kwargs))
-        tensors = [x for x in map(based, (*args, *kwargs.values())) if is_tensor(x)]
-        storages = [x.untyped_storage() for x in tensors]
+        storages = [x.untyped_storage() for x in tensors_in((*args, *kwargs.values()))]
         self._spans = {(x.data_ptr(), x.data_ptr() + x.nbytes()) for x in storages}
         self._stored = []
 
@@ -125,9 +125,15 @@ class Kernels:
             raise RuntimeError("two programs of a kernel store to the same place")
 
 
-def based(value):
-    """The tensor behind an argument: that of a descriptor is its base."""
-    return getattr(value, "base", value) if not is_tensor(value) else value
+def tensors_in(values):
+    """The tensors among arguments, in tuples of them, and behind descriptors."""
+    for value in values:
+        if is_tensor(value):
+            yield value
+        elif isinstance(value, tuple):
+            yield from tensors_in(value)
+        elif is_tensor(getattr(value, "base", None)):
+            yield value.base
 
 
 @contextmanager
@@ -242,7 +248,8 @@ def run(function, *tensors, layouts=(), **options):
         laid_out(x, layouts[i] if i < len(layouts) else "padded") if x.ndim == 4 else x
         for i, x in enumerate(tensors)
     ]
-    before = [x.clone() for x in given]
+    given_too = [x for x in options.values() if is_tensor(x)]
+    before = [x.clone() for x in (*given, *given_too)]
     result, kernels, seen = traced(function, given, options)
     counts = {
         "launches": len(kernels.launches),
@@ -252,7 +259,9 @@ def run(function, *tensors, layouts=(), **options):
         "computed": sorted(name for name in seen.names if name in (*EXPONENTIALS, *PRODUCTS)),
         "ready_made": sorted(name for name in seen.names if any(word in name for word in READY_MADE)),
     }
-    same = all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, given, strict=True))
+    same = all(
+        torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (*given, *given_too), strict=True)
+    )
     return result, same, counts
 
 
@@ -290,6 +299,8 @@ def triton_anew(*, interpret):
     for name in ours:
         del sys.modules[name]
     try:
+        knobs = importlib.import_module("triton").knobs
+        knobs.runtime.interpret = interpret  # comes before the environment, which the learner's file may set
         yield
     finally:
         for name in [name for name in sys.modules if is_triton(name)]:
@@ -335,7 +346,9 @@ def assembly(function, args, kwargs):
     from triton.compiler import ASTSource, make_backend
     from triton.runtime.jit import create_function_from_signature
 
-    kernel = getattr(imported(function), function.__name__)
+    kernel = getattr(imported(function), function.__name__, None)
+    if kernel is None:
+        raise NameError(f"{function.__name__} is not at the top level of its file, where a kernel belongs")
     while not hasattr(kernel, "params"):  # decorators such as heuristics
         kernel = kernel.fn
     target = GPUTarget("cuda", 90, 32)
