@@ -99,7 +99,9 @@ def _home(folder: Path, question: Question, name: str) -> Path:
 
 
 def _packed(behaviour: Behaviour) -> bytes:
-    seen = {test: (one.answers, one.rtol, one.atol) for test, one in behaviour.seen.items()}
+    seen = {
+        test: (one.answers, sorted(one.names), one.rtol, one.atol) for test, one in behaviour.seen.items()
+    }
     # A handle is like no other thing, and crosses as such.
     return wire.pack((behaviour.failed, behaviour.passed, seen, dict(behaviour.said)), lambda _: ["h"])
 
@@ -107,6 +109,7 @@ def _packed(behaviour: Behaviour) -> bytes:
 def _unpacked(frame: bytes) -> Behaviour:
     failed, passed, seen, said = wire.unpack(*wire.split(frame), lambda _: object())
     observed = {
-        test: Observation(answers, rtol=rtol, atol=atol) for test, (answers, rtol, atol) in seen.items()
+        test: Observation(answers, names=set(names), rtol=rtol, atol=atol)
+        for test, (answers, names, rtol, atol) in seen.items()
     }
     return Behaviour(failed, passed, observed, said)

@@ -18,6 +18,7 @@ from autograde.live import Live, globals_kept, silent
 from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.reach import Narrowed, unreached
 from autograde.recognition import Behaviour
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
@@ -133,8 +134,11 @@ class Grader:
 
     def _behaviour(self, question: Question, seed: int, changes: Sequence[Change]) -> Behaviour:
         """How the reference, changed by this much, behaves. It is our own code and needs no room."""
+        reference = self._catalogue(question, seed).reference() if changes else None
+        known = unreached(question, changes, reference.seen) if reference else frozenset[str]()
         with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
-            return recognition.behaviour(self.examine(question, Live(namespace), seed))
+            found = recognition.behaviour(self.examine(question, Narrowed(Live(namespace), known), seed))
+        return found.completed(reference, known) if reference else found
 
     def _inner_of(self, question: Question) -> Inner:
         if question not in self._inner or self._inner[question].over:

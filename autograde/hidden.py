@@ -23,8 +23,8 @@ class Sitting(Link, Protocol):
     def begin(self, seed: int) -> None:
         """Have a live process with the cells run and its random numbers reset; StudentError where not."""
 
-    def lacks(self, part: str) -> str:
-        """Why the tests of this part can't run here, for the learner; "" where they can."""
+    def lacks(self, test: HiddenTest) -> str:
+        """Why this test can't run here, for the learner; "" where it can."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ import torch
 
 from autograde import wire
 from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.hidden import HiddenTest
 
 
 class Live:
@@ -35,9 +36,9 @@ class Live:
         self._away = _torch_state()
         self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
 
-    def lacks(self, part: str) -> str:
+    def lacks(self, test: HiddenTest) -> str:
         """A part "cuda" needs a GPU, and kernels that run on it."""
-        if part != "cuda":
+        if test.part != "cuda":
             return ""
         if not torch.cuda.is_available():
             return "needs a CUDA GPU: not run here"

@@ -128,7 +128,7 @@ class Plugin:
         self, item: pytest.Item, test: HiddenTest, following: pytest.Item | None, examined: Examined
     ) -> Verdict:
         self._raised, self._student = None, None
-        lacking = self._sitting.lacks(test.part) if test.part is not None else ""
+        lacking = self._sitting.lacks(test)
         if lacking:
             return test.verdict(Outcome.NOT_RUN, lacking)
         runtestprotocol(item, log=False, nextitem=following)

@@ -27,6 +27,15 @@ class Behaviour:
     seen: Mapping[str, Observation] = field(repr=False)
     said: Mapping[str, str] = field(repr=False)
 
+    def completed(self, reference: Behaviour, known: frozenset[str]) -> Behaviour:
+        """This behaviour, and in the tests that were not run that of the reference."""
+        return Behaviour(
+            self.failed | reference.failed & known,
+            self.passed | reference.passed & known,
+            {**self.seen, **{test: reference.seen[test] for test in known}},
+            {**self.said, **{test: text for test, text in reference.said.items() if test in known}},
+        )
+
 
 def recognise(
     examined: Examined, known: Mapping[str, Behaviour], changes: Sequence[Change]

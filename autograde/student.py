@@ -26,11 +26,13 @@ class Observation:
     Attributes:
         answers: each answer, in order, for recognising mistakes.
         gradients: each gradient among them, None where none arrived.
+        names: the learner's names that it took.
         rtol, atol: the loosest tolerances that its comparisons named.
     """
 
     answers: list[Any] = field(default_factory=list)
     gradients: list[Any] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
     rtol: float = 1e-5
     atol: float = 1e-8
 
@@ -128,6 +130,8 @@ class _Conversation:
             raise StudentError(f"{doing} and a function of the test call each other without end", _RECURSION)
         self._label = doing
         self._depth += 1
+        if message["verb"] == "get":
+            self.seen.names.add(message["name"])
         try:
             answer = self.link.request(message, self, doing)
             if self._fault is not None:
