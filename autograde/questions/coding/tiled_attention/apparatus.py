@@ -48,6 +48,10 @@ class Operations(TorchDispatchMode):
                 self.exponentials = max([self.exponentials, *sizes])
         return result
 
+    def ready_made(self):
+        """The ready-made attention that ran."""
+        return sorted(name for name in self.names if any(word in name for word in READY_MADE))
+
 
 def is_tensor(value):
     """Whether it is a tensor."""
@@ -64,8 +68,7 @@ def operations(function, *args, **kwargs):
     seen = Operations()
     with seen:
         result = function(*args, **kwargs)
-    ready_made = sorted(name for name in seen.names if any(word in name for word in READY_MADE))
-    return result, seen.largest, seen.exponentials, ready_made
+    return result, seen.largest, seen.exponentials, seen.ready_made()
 
 
 # --- kernels ---
@@ -239,10 +242,7 @@ def run(function, *tensors, layouts=(), **options):
         options: its keyword arguments.
 
     Returns:
-        What it returned, whether it left its arguments as they were, and counts: `launches`; `dots`
-        (multiplications); `tile` (the longest side of what a program took exponentials of); `largest` (numbers in
-        the largest tensor that PyTorch made); `computed` (operations of PyTorch's that belong into a kernel);
-        `ready_made`.
+        What it returned, and whether it left its arguments as they were. What was counted: see `counts`.
     """
     given = [
         laid_out(x, layouts[i] if i < len(layouts) else "padded") if x.ndim == 4 else x
@@ -251,18 +251,30 @@ def run(function, *tensors, layouts=(), **options):
     given_too = [x for x in options.values() if is_tensor(x)]
     before = [x.clone() for x in (*given, *given_too)]
     result, kernels, seen = traced(function, given, options)
-    counts = {
-        "launches": len(kernels.launches),
-        "dots": kernels.dots,
-        "tile": kernels.tile,
-        "largest": seen.largest,
-        "computed": sorted(name for name in seen.names if name in (*EXPONENTIALS, *PRODUCTS)),
-        "ready_made": sorted(name for name in seen.names if any(word in name for word in READY_MADE)),
-    }
-    same = all(
-        torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(before, (*given, *given_too), strict=True)
+    COUNTED.update(
+        launches=len(kernels.launches),
+        dots=kernels.dots,
+        tile=kernels.tile,
+        largest=seen.largest,
+        computed=sorted(name for name in seen.names if name in (*EXPONENTIALS, *PRODUCTS)),
+        ready_made=seen.ready_made(),
     )
-    return result, same, counts
+    pairs = zip(before, (*given, *given_too), strict=True)
+    return result, all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in pairs)
+
+
+COUNTED = {}
+
+
+def counts():
+    """What was counted in the last call of `run`. Apart from its answer, which does not hang on the size of tiles.
+
+    Returns:
+        `launches`; `dots` (multiplications); `tile` (the longest side of what a program took exponentials of);
+        `largest` (numbers in the largest tensor that PyTorch made); `computed` (operations of PyTorch's that belong
+        into a kernel); `ready_made` (attention of PyTorch's).
+    """
+    return COUNTED
 
 
 def traced(function, given, options):
@@ -300,6 +312,7 @@ def triton_anew(*, interpret):
         del sys.modules[name]
     try:
         knobs = importlib.import_module("triton").knobs
+        knobs.compilation.disable_line_info = True  # the name of a folder, another one in every run
         knobs.runtime.interpret = interpret  # comes before the environment, which the learner's file may set
         yield
     finally:

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 SINGLE = {"rtol": 1e-3, "atol": 1e-4}
+LARGEST_PTX = 4 * 2**20  # characters; a kernel of this kind has 100 thousand
 HALF = {torch.float16: {"rtol": 5e-3, "atol": 5e-3}, torch.bfloat16: {"rtol": 3e-2, "atol": 3e-2}}
 
 
@@ -93,10 +94,16 @@ def parts(answer, count, what, names):
 
 
 def ran(apparatus, function, *tensors, **options):
-    """What a function that launches kernels returned, whether its arguments were left alone, and what was counted."""
-    answer = parts(apparatus.run(function, *tensors, **options), 3, "the call", "a result that can be read")
-    assert isinstance(answer[2], dict), "the call gave no result that can be read"
-    return answer
+    """What a function that launches kernels returned, and whether its arguments were left alone."""
+    return parts(apparatus.run(function, *tensors, **options), 2, "the call", "a result that can be read")
+
+
+def counted(apparatus):
+    """What was counted in the last call."""
+    counts = apparatus.counts()
+    is_right = isinstance(counts, dict) and "ready_made" in counts
+    assert is_right, "the call gave no result that can be read"
+    return counts
 
 
 def check_forward(close, result, expected, dtype=torch.float32, what="", **tolerance):
@@ -208,7 +215,7 @@ def test_values(student, rng, close, apparatus):
     """The output and the log-sum-exp are right for every width, and for lengths that fill no tile."""
     for shape in [(2, 3, 5, 7, 32), (1, 1, 70, 131, 64), (1, 1, 33, 1, 128), (1, 1, 1, 150, 32)]:
         q, k, v = inputs_for(rng, *shape)
-        result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
+        result, _ = ran(apparatus, student.tiled_attention, q, k, v)
         check_forward(close, result, oracle(q, k, v), what=f" for (B, H, Tq, Tk, d) = {shape}")
 
 
@@ -218,7 +225,7 @@ def test_causal(student, rng, close, apparatus):
     """causal=True aligns the ends; a query that sees no key gives 0, and a log-sum-exp of −inf."""
     for shape in [(1, 2, 40, 40, 32), (1, 1, 20, 90, 64), (1, 1, 140, 70, 32), (1, 1, 70, 150, 32)]:
         q, k, v = inputs_for(rng, *shape)
-        result, _, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
+        result, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
         expected = oracle(q, k, v, rule(*shape[2:4], True))
         check_forward(close, result, expected, what=f" for (B, H, Tq, Tk, d) = {shape}, causal")
 
@@ -237,7 +244,7 @@ def test_lengths(student, rng, close, apparatus):
         q, k, v = inputs_for(rng, len(lengths), heads, queries, keys, 32)
         padding = (torch.arange(keys) >= kv_len[:, None])[:, None, :, None]
         given = [x.masked_fill(padding, math.nan) for x in (k, v)]
-        result, same, _ = ran(apparatus, student.tiled_attention, q, *given, causal=causal, kv_len=kv_len)
+        result, same = ran(apparatus, student.tiled_attention, q, *given, causal=causal, kv_len=kv_len)
         k, v = (x.masked_fill(padding, 0) for x in (k, v))
         expected = oracle(q, k, v, rule(queries, keys, causal, kv_len))
         if causal:
@@ -259,7 +266,7 @@ def test_scores(student, rng, close, apparatus):
     """Scores of ±300, and a maximum that comes in the last tile, are no danger."""
     for what, pulls in pulls_for(140).items():
         q, k, v = steered(rng, 20, pulls, 32, 1, 1)
-        result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
+        result, _ = ran(apparatus, student.tiled_attention, q, k, v)
         check_forward(close, result, oracle(q, k, v), what=f" with {what}")
 
 
@@ -269,11 +276,11 @@ def test_precisions(student, rng, close, apparatus):
     """float16 and bfloat16 come back as such, the log-sum-exp in float32, and large values do not overflow."""
     for dtype in (torch.float16, torch.bfloat16):
         q, k, v = inputs_for(rng, 1, 1, 20, 130, 64, dtype=dtype)
-        result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
+        result, _ = ran(apparatus, student.tiled_attention, q, k, v)
         check_forward(close, result, oracle(q, k, v), dtype, what=f" in {dtype}")
     q, k, v = inputs_for(rng, 1, 1, 20, 100, 32)
     q, k, v = (q / 8).half(), k.half(), (3000 + 100 * v).half()
-    result, _, _ = ran(apparatus, student.tiled_attention, q, k, v)
+    result, _ = ran(apparatus, student.tiled_attention, q, k, v)
     check_forward(close, result, oracle(q, k, v), torch.float16, what=" with values near 3000")
 
 
@@ -287,7 +294,7 @@ def test_strides(student, rng, close, apparatus):
             x[:, :1].expand_as(x) if layout == "shared" else x
             for x, layout in zip((q, k, v), layouts, strict=True)
         ]
-        result, same, _ = ran(apparatus, student.tiled_attention, q, k, v, layouts=layouts)
+        result, same = ran(apparatus, student.tiled_attention, q, k, v, layouts=layouts)
         check_forward(close, result, oracle(*seen), what=f" with q, k, v laid out as {', '.join(layouts)}")
         assert same, "the call changed its inputs"
 
@@ -301,8 +308,9 @@ def test_kernel(student, rng, close, apparatus):
     dots = {}
     for causal in (False, True):
         q, k, v = inputs_for(rng, 1, 1, length, length, 32)
-        result, _, counts = ran(apparatus, student.tiled_attention, q, k, v, causal=causal)
+        result, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=causal)
         check_forward(close, result, oracle(q, k, v, rule(length, length, causal)))
+        counts = counted(apparatus)
         assert counts["launches"], "no Triton kernel was launched"
         assert counts["dots"], "no tl.dot was computed"
         computed = counts["computed"] + counts["ready_made"]
@@ -324,13 +332,17 @@ def test_compiles(student, rng, close, apparatus):
     q, k, v = inputs_for(rng, 1, 1, 90, 150, 32, dtype=torch.float16)
     expected = oracle(q, k, v, rule(90, 150, True))
     # Nothing wrong is compiled: that takes ten times as long as running it.
-    result, _, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
+    result, _ = ran(apparatus, student.tiled_attention, q, k, v, causal=True)
     check_forward(close, result, expected, torch.float16)
     answer = apparatus.compiled(student.tiled_attention, q, k, v, causal=True)
     result, made = parts(answer, 2, "the call", "a result that can be read")
     check_forward(close, result, expected, torch.float16)
+    assert isinstance(made, list), "the call gave no result that can be read"
     assert made, "no Triton kernel was launched"
-    for name, ptx, shared in made:
+    for row in made:
+        name, ptx, shared = parts(row, 3, "a kernel", "a result that can be read")
+        is_right = isinstance(ptx, str) and len(ptx) <= LARGEST_PTX and isinstance(shared, int)
+        assert is_right, f"{name} compiles to more than {LARGEST_PTX // 2**20} MiB of assembly"
         assert shared <= 227 * 1024, f"{name} needs {shared // 1024} KiB of shared memory: an H100 has 227"
         spilled = spills(ptx)
         assert spilled is not None, f"what {name} compiles to is refused by ptxas"
@@ -381,7 +393,7 @@ def test_backward_values(student, rng, close, apparatus):
         q, k, v = inputs_for(rng, *shape, dtype=dtype)
         do = drawn(rng, *q.shape, dtype=dtype)
         expected, o, lse = gradients(do, q, k, v)
-        result, _, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
+        result, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
         check_backward(close, result, expected, dtype, what=f" for (B, H, Tq, Tk, d) = {shape} in {dtype}")
 
 
@@ -393,19 +405,19 @@ def test_backward_causal(student, rng, close, apparatus):
         q, k, v = inputs_for(rng, *shape)
         do = drawn(rng, *q.shape, dtype=torch.float32)
         expected, o, lse = gradients(do, q, k, v, rule(*shape[2:4], True))
-        result, _, _ = ran_backward(apparatus, student, do, q, k, v, o, lse, causal=True)
+        result, _ = ran_backward(apparatus, student, do, q, k, v, o, lse, causal=True)
         check_backward(close, result, expected, what=f" for (B, H, Tq, Tk, d) = {shape}, causal")
     for what in ("scores that rise to 300", "scores near −300"):
         q, k, v = steered(rng, 10, pulls_for(40)[what], 32, 1, 1)
         do = drawn(rng, *q.shape, dtype=torch.float32)
         expected, o, lse = gradients(do, q, k, v)
-        result, _, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
+        result, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
         check_backward(close, result, expected, what=f" with {what}", rtol=2e-3, atol=2e-2)
     layouts = ("heads last", "padded", "heads last", "plain", "heads last")
     q, k, v = inputs_for(rng, 2, 2, 10, 20, 32)
     do = drawn(rng, *q.shape, dtype=torch.float32)
     expected, o, lse = gradients(do, q, k, v)
-    result, same, _ = ran_backward(apparatus, student, do, q, k, v, o, lse, layouts=layouts)
+    result, same = ran_backward(apparatus, student, do, q, k, v, o, lse, layouts=layouts)
     check_backward(close, result, expected, what=" with inputs that lie anyhow")
     assert same, "the call changed its inputs"
 
@@ -419,8 +431,9 @@ def test_backward_memory(student, rng, close, apparatus):
     q, k, v = inputs_for(rng, 1, 1, length, length, 32)
     do = drawn(rng, *q.shape, dtype=torch.float32)
     expected, o, lse = gradients(do, q, k, v)
-    result, _, counts = ran_backward(apparatus, student, do, q, k, v, o, lse)
+    result, _ = ran_backward(apparatus, student, do, q, k, v, o, lse)
     check_backward(close, result, expected)
+    counts = counted(apparatus)
     assert not counts["ready_made"], f"ready-made attention ran: {', '.join(counts['ready_made'])}"
     limit = 128 * length
     assert counts["largest"] <= limit, (
