@@ -30,8 +30,7 @@ class Catalogue:
         question: whose.
         seed: the question's seed.
         working: the folder of the gradebook; the files are kept in it, mode 700 (they hold answers). None: nowhere.
-        run: finds out how the reference, changed by this much, behaves; it is given how the reference does, once that
-            is known.
+        run: finds out how the reference, changed by this much, behaves.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Catalogue:
         question: Question,
         seed: int,
         working: Path | None,
-        run: Callable[[Sequence[Change], Behaviour | None], Behaviour],
+        run: Callable[[Sequence[Change]], Behaviour],
     ) -> None:
         self._changes: dict[str, Sequence[Change]] = {"": ()}
         self._changes |= {change.name: (change,) for change in mistakes.mistakes(question)}
@@ -68,7 +67,7 @@ class Catalogue:
         return self._behaviours[name]
 
     def _found(self, name: str) -> Behaviour:
-        behaviour = self._run(self._changes[name], self._behaviour("") if name else None)
+        behaviour = self._run(self._changes[name])
         if self._home is not None:
             with contextlib.suppress(OSError, wire.WireError):  # not kept: found out again the next time
                 private(self._home)
@@ -100,7 +99,9 @@ def _home(folder: Path, question: Question, name: str) -> Path:
 
 
 def _packed(behaviour: Behaviour) -> bytes:
-    seen = {test: (one.answers, one.rtol, one.atol, one.names) for test, one in behaviour.seen.items()}
+    seen = {
+        test: (one.answers, sorted(one.names), one.rtol, one.atol) for test, one in behaviour.seen.items()
+    }
     # A handle is like no other thing, and crosses as such.
     return wire.pack((behaviour.failed, behaviour.passed, seen, dict(behaviour.said)), lambda _: ["h"])
 
@@ -108,7 +109,7 @@ def _packed(behaviour: Behaviour) -> bytes:
 def _unpacked(frame: bytes) -> Behaviour:
     failed, passed, seen, said = wire.unpack(*wire.split(frame), lambda _: object())
     observed = {
-        test: Observation(answers, rtol=rtol, atol=atol, names=names)
-        for test, (answers, rtol, atol, names) in seen.items()
+        test: Observation(answers, names=set(names), rtol=rtol, atol=atol)
+        for test, (answers, names, rtol, atol) in seen.items()
     }
     return Behaviour(failed, passed, observed, said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from autograde.hidden import Examined, Turn
 from autograde.live import Live, globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question, course_root, find
+from autograde.reach import Narrowed, reaches
 from autograde.recognition import Behaviour
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
@@ -80,12 +82,24 @@ def examined_here(
 
 
 def examine_here(
-    question: Question, namespaces: Iterable[dict[str, Any]], *, only: Collection[str] | None = None
+    question: Question,
+    namespaces: Iterable[dict[str, Any]],
+    *,
+    only: Collection[str] | None = None,
+    known: Iterable[frozenset[str]] | None = None,
 ) -> list[Examined]:
-    """What the tests say of each namespace, in one inner run; it prints, and changes global random states."""
+    """What the tests say of each namespace, in one inner run; it prints, and changes global random states.
+
+    Args:
+        question: whose tests.
+        namespaces: names of learners; each may go when the next is asked for.
+        only: run these tests alone.
+        known: for each namespace, the tests that are not run.
+    """
     seed = derived(0, question.slug)
     found: list[Examined] = []
-    examine(question, (Turn(Live(space), seed, only) for space in namespaces), found.append)
+    rows = zip(namespaces, known or itertools.repeat(frozenset[str]()), strict=False)
+    examine(question, (Turn(Narrowed(Live(space), some), seed, only) for space, some in rows), found.append)
     return found
 
 
@@ -111,7 +125,8 @@ def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> 
     for task, lost in recognition.lost_by_task(examined).items():
         names = [v.test for v in examined.verdicts if v.task == task]
         first = next(name for name in names if name in lost)
-        tried = run(changes, first)
+        used = examined.seen[first].names if first in examined.seen else set()
+        tried = run([change for change in changes if reaches(question, change, used)], first)
         near |= {
             change.name: known
             for change, known in run([c for c, known in tried if explains(c, known, first)])

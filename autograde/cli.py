@@ -166,6 +166,13 @@ def _bench(options: argparse.Namespace) -> int:
     return run(options.slug, options.count, options.rounds, Path(options.json))
 
 
+def _bench_gpu(options: argparse.Namespace) -> int:
+    from autograde.bench_gpu import run
+    from autograde.question import find
+
+    return run(find(options.slug))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="autograde",
@@ -252,6 +259,10 @@ def _parser() -> argparse.ArgumentParser:
         "--json", metavar="FILE", default="bench.json", help="the figures (default: bench.json)"
     )
     bench.set_defaults(run=_bench)
+
+    bench_gpu = commands.add_parser("bench-gpu", help="a solution's attention beside PyTorch's own, on a GPU")
+    bench_gpu.add_argument("slug", help="the question")
+    bench_gpu.set_defaults(run=_bench_gpu)
     return parser
 
 

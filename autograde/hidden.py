@@ -24,6 +24,9 @@ class Sitting(Link, Protocol):
     def begin(self, seed: int) -> None:
         """Have a live process with the cells run and its random numbers reset; StudentError where not."""
 
+    def lacks(self, test: HiddenTest) -> str:
+        """Why this test can't run here, for the learner; "" where it can."""
+
 
 class Turn(NamedTuple):
     """What is examined next.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import os
 import random
 import warnings
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import torch
 
 from autograde import wire
 from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.hidden import HiddenTest
 
 
 class Live:
@@ -33,6 +35,16 @@ class Live:
         self._asker: wire.Asker | None = None
         self._away = _torch_state()
         self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
+
+    def lacks(self, test: HiddenTest) -> str:
+        """A part "cuda" needs a GPU, and kernels that run on it."""
+        if test.part != "cuda":
+            return ""
+        if not torch.cuda.is_available():
+            return "needs a CUDA GPU: not run here"
+        if os.environ.get("TRITON_INTERPRET") == "1":
+            return "needs a CUDA GPU, and here Triton interprets its kernels on the CPU: not run here"
+        return ""
 
     def begin(self, seed: int) -> None:
         """Reset the learner's random numbers; the caller restores those of the process."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from _pytest.runner import runtestprotocol  # what rerun plugins use: one item, set up, run and torn down
 
 from autograde import comparison, student
@@ -127,8 +126,9 @@ class Plugin:
         self, item: pytest.Item, test: HiddenTest, following: pytest.Item | None, examined: Examined
     ) -> Verdict:
         self._raised, self._student = None, None
-        if test.part == "cuda" and not torch.cuda.is_available():
-            return test.verdict(Outcome.NOT_RUN, "needs a CUDA GPU: not run here")
+        lacking = self._sitting.lacks(test)
+        if lacking:
+            return test.verdict(Outcome.NOT_RUN, lacking)
         runtestprotocol(item, log=False, nextitem=following)
         verdict = self._verdict(test, examined)
         if self._student is not None:

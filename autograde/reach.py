@@ -1,77 +1,150 @@
-"""How far a change of a notebook reaches: the names that may mean something else after it."""
+"""What a change to one cell can reach: tests that rest on other cells alone need not run again.
+
+A test rests on the cells that make the names it takes from the learner, on those that make the names in these, and
+so on. What a cell does beside its names (a global setting, a patched library) is not seen: our own changes do no
+such thing.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from autograde.submission import kind_of
+from autograde import wire
+from autograde.hidden import Examined, HiddenTest, Sitting
+from autograde.mistakes import Change
+from autograde.question import Question
+from autograde.student import Observation
+from autograde.submission import grade_id, kind_of
+
+_WRITES = re.compile(r"%%writefile (\w+)\.py\n")
+UNREACHED = "rests on other cells than the one that was changed"
 
 
-def reached(before: dict[str, Any], after: dict[str, Any]) -> frozenset[str] | None:
-    """The names whose meaning differs between two versions of a notebook, by what its cells define and use.
+def reaches(question: Question, change: Change, names: Collection[str]) -> bool:
+    """Whether a change can show where these names of the learner's are used."""
+    return change.cell in cells_behind(question, names)
+
+
+def unreached(
+    question: Question, changes: Iterable[Change], seen: Mapping[str, Observation]
+) -> frozenset[str]:
+    """The tests that no change can show in.
 
     Args:
-        before: one version, as plain JSON.
-        after: the other, with the same cells.
-
-    Returns:
-        Names of functions, classes and variables; None where any name may be meant: a cell that does more than
-        name things was changed, or is no plain Python (`%%writefile`).
+        question: whose.
+        changes: what is changed in the reference; with none, every test is run.
+        seen: what each test saw of the reference.
     """
-    names: set[str] = set()
-    rest: list[ast.Module] = []
-    try:
-        for old, new in zip(_sources(before), _sources(after), strict=True):
-            if old == new:
-                rest.append(ast.parse(new))
+    changed = {change.cell for change in changes}
+    if not changed:
+        return frozenset()
+    return frozenset(test for test, one in seen.items() if not changed & cells_behind(question, one.names))
+
+
+def cells_behind(question: Question, names: Collection[str]) -> frozenset[str]:
+    """The grade_ids of the cells that names rest on; of all cells, where one of them can't be read."""
+    cells = list(_cells(question))
+    if any(cell is None for cell in cells):
+        return frozenset(grade_id(cell) for cell in question.source_notebook["cells"])
+    behind: set[str] = set()
+    wanted = set(names)
+    while True:
+        more = [cell for cell in cells if cell and cell.name not in behind and cell.makes & wanted]
+        if not more:
+            return frozenset(behind)
+        behind |= {cell.name for cell in more}
+        wanted = wanted.union(*(cell.uses for cell in more))
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A cell that runs for points: the names it makes, and those it uses."""
+
+    name: str
+    makes: frozenset[str]
+    uses: frozenset[str]
+
+
+def _cells(question: Question) -> Iterator[_Cell | None]:
+    """The cells that run for points; None for one that is no plain Python."""
+    for cell in question.source_notebook["cells"]:
+        if kind_of(cell) in ("setup", "learner") and "answer" not in cell["metadata"].get("tags", ()):
+            source = "".join(cell["source"])
+            file = _WRITES.match(source)
+            try:
+                tree = ast.parse(source[file.end() :] if file else source)
+            except SyntaxError:
+                yield None
                 continue
-            for module in (ast.parse(old), ast.parse(new)):
-                if not all(map(_only_names, module.body)):
-                    return None
-                names |= _defined(module)
-    except (SyntaxError, ValueError):
-        return None
-    further = True
-    while further:  # a cell that uses one of them defines others
-        further = False
-        for module in rest:
-            if _used(module) & names and not _defined(module) <= names:
-                names |= _defined(module)
-                further = True
-    return frozenset(names)
+            imported = frozenset(_imported(tree))
+            if file:  # a module of its own: it is made by its name, and sees nothing of the notebook's
+                yield _Cell(grade_id(cell), frozenset({file[1]}), imported)
+            else:
+                uses = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                yield _Cell(grade_id(cell), frozenset(_made(tree)), imported | uses)
 
 
-def _sources(notebook: dict[str, Any]) -> Iterable[str]:
-    return ["".join(cell["source"]) for cell in notebook["cells"] if kind_of(cell) == "learner"]
+def _made(node: ast.AST) -> Iterator[str]:
+    """The names that a cell leaves behind; what is local to a function is not among them."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
+            yield from (name for one in ast.walk(child) if isinstance(one, ast.Global) for name in one.names)
+            continue
+        if isinstance(child, ast.Name) and not isinstance(child.ctx, ast.Load):
+            yield child.id
+        elif isinstance(child, ast.alias):
+            yield (child.asname or child.name).partition(".")[0]
+        yield from _made(child)
 
 
-def _only_names(statement: ast.stmt) -> bool:
-    """Whether a statement does nothing but name things."""
-    if isinstance(statement, ast.Assign):
-        return all(isinstance(target, ast.Name) for target in statement.targets)
-    if isinstance(statement, ast.Expr):
-        return isinstance(statement.value, ast.Constant)
-    return isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom)
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
 
 
-def _defined(module: ast.Module) -> set[str]:
-    """What a cell names, for others to use."""
-    found: set[str] = set()
-    for statement in module.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(statement.name)
-            continue  # what is named inside is its own
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                found.add(node.id)
-            elif isinstance(node, ast.alias):
-                found.add((node.asname or node.name).partition(".")[0])
-    return found | {name for node in ast.walk(module) if isinstance(node, ast.Global) for name in node.names}
+@dataclass
+class Narrowed:
+    """A sitting in which some tests are not run, because what they would say is known.
+
+    Attributes:
+        sitting: the changed program's.
+        known: those tests.
+    """
+
+    sitting: Sitting
+    known: frozenset[str]
+
+    @property
+    def patience(self) -> float:
+        """As the sitting has."""
+        return self.sitting.patience
+
+    def begin(self, seed: int) -> None:
+        """As the sitting does."""
+        self.sitting.begin(seed)
+
+    def lacks(self, test: HiddenTest) -> str:
+        """As the sitting does, and for the tests that are known."""
+        return UNREACHED if test.name in self.known else self.sitting.lacks(test)
+
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
+        """As the sitting does."""
+        return self.sitting.request(message, asker, doing)
 
 
-def _used(module: ast.Module) -> set[str]:
-    return {
-        node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+def completed(examined: Examined, reference: Examined, known: frozenset[str]) -> Examined:
+    """What was examined, with the reference's verdicts and answers in the tests that were not run."""
+    said = {verdict.test: verdict for verdict in reference.verdicts}
+    return replace(
+        examined,
+        verdicts=[said[v.test] if v.test in known else v for v in examined.verdicts],
+        seen={**examined.seen, **{test: reference.seen[test] for test in known}},
+    )

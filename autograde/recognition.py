@@ -27,6 +27,15 @@ class Behaviour:
     seen: Mapping[str, Observation] = field(repr=False)
     said: Mapping[str, str] = field(repr=False)
 
+    def completed(self, reference: Behaviour, known: frozenset[str]) -> Behaviour:
+        """This behaviour, and in the tests that were not run that of the reference."""
+        return Behaviour(
+            self.failed | reference.failed & known,
+            self.passed | reference.passed & known,
+            {**self.seen, **{test: reference.seen[test] for test in known}},
+            {**self.said, **{test: text for test, text in reference.said.items() if test in known}},
+        )
+
 
 def recognise(
     examined: Examined, known: Mapping[str, Behaviour], changes: Sequence[Change]
@@ -88,16 +97,6 @@ def behaviour(examined: Examined) -> Behaviour:
     passed = frozenset(v.test for v in examined.verdicts if v.outcome is Outcome.PASSED)
     said = {v.test: v.message.partition("\n")[0] for v in examined.verdicts if v.test in failed}
     return Behaviour(failed, passed, examined.seen, said)
-
-
-def completed(some: Behaviour, other: Behaviour, tests: frozenset[str]) -> Behaviour:
-    """A behaviour in some tests, with that of another program in the tests in which the two do the same."""
-    return Behaviour(
-        some.failed | other.failed & tests,
-        some.passed | other.passed & tests,
-        {**some.seen, **{test: other.seen[test] for test in tests if test in other.seen}},
-        {**some.said, **{test: other.said[test] for test in tests if test in other.said}},
-    )
 
 
 def same_behaviour(first: Behaviour, second: Behaviour, by_message: bool = False) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from autograde import stops, wire
 from autograde.errors import StudentError, text
+from autograde.hidden import HiddenTest
 from autograde.lock import Limits
 from autograde.outputs import clean, printed, stopped
 from autograde.room import Broken, Room, Stopped, Zygote
@@ -41,6 +42,10 @@ class RoomSitting:
     def patience(self) -> float:
         """Seconds that the tests of a task may take before those of another go first."""
         return self.limits.call_s / 2
+
+    def lacks(self, test: HiddenTest) -> str:
+        """Whatever the machine has: the lock keeps the files of a GPU closed."""
+        return "needs a CUDA GPU, and the room opens none: not run here" if test.part == "cuda" else ""
 
     def begin(self, seed: int) -> None:
         """Have a live room with the cells run and its random numbers reset."""

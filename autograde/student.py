@@ -26,7 +26,7 @@ class Observation:
     Attributes:
         answers: each answer, in order, for recognising mistakes.
         gradients: each gradient among them, None where none arrived.
-        names: of the learner's, which were asked for.
+        names: the learner's names that it took.
         rtol, atol: the loosest tolerances that its comparisons named.
     """
 

@@ -136,6 +136,16 @@ def test_process_that_dies_is_told(root: Path) -> None:
 # --- law 1: names ---
 
 
+def test_law_1_file_that_a_cell_writes(root: Path, question: Question) -> None:
+    """What a notebook's own cell writes beside it when it is run is no unexpected file; another is."""
+    change(question.source, lambda n: cell_of_json(n, "setup").update(source="%%writefile kernel.py\nx = 1"))
+    for name in ("kernel.py", "other.py"):
+        question.solution.with_name(name).touch()
+    assert says(
+        only(files.names(root), 1), "solutions/warmup/other.py", "belongs to no question", "list its slug"
+    )
+
+
 @pytest.mark.parametrize(
     "name",
     [

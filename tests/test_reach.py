@@ -1,62 +1,103 @@
-"""How far a change of a notebook reaches."""
+"""What a change to one cell can reach, and tests that need not run again."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+import two_tasks
 
-from autograde.reach import reached
+from autograde import mistakes, recognition, submission
+from autograde.grading import Grader
+from autograde.question import Question, find
+from autograde.reach import UNREACHED, Narrowed, cells_behind, completed, reaches, unreached
+from autograde.verdict import Outcome
 
-MODULE = "import math\n\nclass Layer:\n    'A layer.'\n\n    def forward(self, x):\n        return x * 2\n"
-NUMPY = "RATE = 3\n\ndef attention(x):\n    y = x + RATE\n    return y\n"
-MODEL = "def model(x):\n    return Layer().forward(x)\n"
-ABOVE = "def train(x):\n    return model(x)\n"
-
-
-def notebook(*sources: str) -> dict[str, Any]:
-    """A notebook with these cells, written by a learner."""
-    cells = [
-        new_code_cell(source, metadata={"nbgrader": {"grade_id": f"c{number}"}})
-        for number, source in enumerate(sources)
-    ]
-    return dict(new_notebook(cells=cells))
+SEED = 11
 
 
-def test_only_what_uses_it() -> None:
-    """What a changed cell names is reached, and what is defined by way of it, in any order of the cells."""
-    before = notebook(ABOVE, MODULE, NUMPY, MODEL)
-    after = notebook(ABOVE, MODULE.replace("x * 2", "x * 3"), NUMPY, MODEL)
-    assert reached(before, after) == {"math", "Layer", "model", "train"}
-    assert reached(before, notebook(ABOVE, MODULE, NUMPY.replace("3", "4"), MODEL)) == {"RATE", "attention"}
-    assert reached(before, before) == frozenset()
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Question:
+    """A question with two tasks that share nothing."""
+    return find(two_tasks.SLUG, two_tasks.course(tmp_path_factory.mktemp("course")))
 
 
-def test_names_of_both_versions() -> None:
-    """A name that a change takes away or brings along is reached too."""
-    after = notebook(MODULE, NUMPY.replace("RATE", "SPEED"))
-    assert reached(notebook(MODULE, NUMPY), after) == {"RATE", "SPEED", "attention"}
+@pytest.fixture
+def notebook(tmp_path: Path) -> Callable[[dict[str, str]], Question]:
+    """Makes a question whose notebook has these cells, by grade_id."""
+
+    def made(cells: dict[str, str]) -> Question:
+        question = Question(tmp_path, "topic", "tiny", "Tiny", 1, 1)
+        rows: list[dict[str, Any]] = [
+            {"cell_type": "code", "source": source, "metadata": {"nbgrader": {"grade_id": name}}}
+            for name, source in cells.items()
+        ]
+        question.source.parent.mkdir(parents=True)
+        question.source.write_text(json.dumps({"cells": rows}), encoding="utf-8")
+        return question
+
+    return made
 
 
-def test_global_names() -> None:
-    """A name that a function declares global is as much the cell's as one that is assigned outside."""
-    counting = "def count():\n    global calls\n    calls = 1\n"
-    reader = "def read():\n    return calls\n"
-    before, after = notebook(counting, reader), notebook(counting.replace("= 1", "= 2"), reader)
-    assert reached(before, after) == {"count", "calls", "read"}
+CELLS = {
+    "setup": "import math\nlimit = 3",
+    "helper": "def helped(x):\n    local = x\n    return local",
+    "first": "class First:\n    def call(self, x):\n        return helped(x) + limit",
+    "second": "def second(local):\n    return local",
+    "third": "%%writefile third_module.py\nimport math\n\ndef third(limit):\n    return helped",
+    "load": "import third_module\nthird = third_module.third",
+    "check": "first = second",
+}
 
 
 @pytest.mark.parametrize(
-    "source",
+    ("names", "behind"),
     [
-        "torch.set_default_dtype(torch.float64)",
-        "np.sum = max",
-        "%%writefile kernel.py\nx = 1",
-        "def broken(:",
-        "x: int = f()",
+        ({"First"}, {"first", "helper", "setup"}),
+        ({"second"}, {"second"}),
+        ({"third"}, {"load", "third", "setup"}),
+        ({"helped", "second"}, {"helper", "second"}),
+        ({"nowhere"}, set()),
     ],
 )
-def test_anything_may_be_meant(source: str) -> None:
-    """A cell that does more than name things, or is no plain Python, may change what any name means."""
-    assert reached(notebook(NUMPY, MODEL), notebook(NUMPY, MODEL + source)) is None
+def test_cells_behind(
+    notebook: Callable[[dict[str, str]], Question], names: set[str], behind: set[str]
+) -> None:
+    """A name rests on the cell that makes it and on those whose names are used there; a file sees its imports alone."""
+    assert cells_behind(notebook(CELLS), names) == behind
+
+
+def test_a_cell_that_cannot_be_read(notebook: Callable[[dict[str, str]], Question]) -> None:
+    """Where a cell is no plain Python, every name may rest on every cell."""
+    assert cells_behind(notebook(CELLS | {"odd": "%matplotlib inline"}), {"second"}) == {*CELLS, "odd"}
+
+
+def test_known_tests_are_not_run(two: Question, grader: Grader) -> None:
+    """A mistake is told the same where only the tests of its own task ran, and the others did not run at all."""
+    reference = grader.examined(two, mistakes.solved_bytes(two), SEED)
+    for mistake in mistakes.mistakes(two):
+        known = unreached(two, [mistake], reference.seen)
+        assert known == {v.test for v in reference.verdicts if v.task != mistake.cell}
+        submitted = submission.read(mistakes.solved_bytes(two, mistake), two.release_notebook)
+        with grader.sitting(submitted) as sitting:
+            narrow = grader.examine(two, Narrowed(sitting, known), SEED)
+        left = {v.test for v in narrow.verdicts if (v.outcome, v.message) == (Outcome.NOT_RUN, UNREACHED)}
+        assert left == known
+        whole = grader.examined(two, mistakes.solved_bytes(two, mistake), SEED)
+        assert completed(narrow, reference, known).verdicts == whole.verdicts
+        one, other = map(recognition.behaviour, (completed(narrow, reference, known), whole))
+        assert one.failed == other.failed
+        assert recognition.alike_in(one, other, [v.test for v in whole.verdicts])
+        part, right = map(recognition.behaviour, (narrow, reference))
+        assert part.completed(right, known).passed == other.passed
+
+
+def test_without_a_change_every_test_runs(two: Question, grader: Grader) -> None:
+    """The reference itself is examined by all tests."""
+    reference = grader.examined(two, mistakes.solved_bytes(two), SEED)
+    changes: Sequence[mistakes.Change] = ()
+    assert unreached(two, changes, reference.seen) == frozenset()
+    assert [reaches(two, c, {"spread"}) for c in mistakes.mistakes(two)] == [False, False, False, True]

@@ -706,3 +706,37 @@ def test_same_inputs_over_both(room, live, tiny):
         examine(tiny(HIDDEN), [Turn(room, 5), Turn(live, 5), Turn(live, 6)], found.append)
     over_room, over_live, other = (f.seen["test_scaled"].answers[0].tolist() for f in found)
     assert over_room == over_live != other
+
+
+ON_A_GPU = '''
+import pytest
+
+@pytest.mark.points(1)
+@pytest.mark.part("cuda")
+def test_gpu(student, close):
+    """has a constant on a GPU"""
+    close(student.constant, 1.5)
+'''
+
+
+@pytest.mark.parametrize(
+    ("gpu", "interprets", "over_live"),
+    [
+        (False, False, "needs a CUDA GPU: not run here"),
+        (True, True, "needs a CUDA GPU, and here Triton interprets its kernels on the CPU: not run here"),
+        (True, False, ""),
+    ],
+)
+def test_a_part_for_a_gpu(room, live, tiny, monkeypatch, gpu, interprets, over_live):
+    """Tests of the part "cuda" run over live objects beside a GPU, and never in a room: there they stay open."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setenv("TRITON_INTERPRET", "1" if interprets else "0")
+    found = []
+    with globals_kept():
+        examine(tiny(ON_A_GPU), [Turn(room, 5), Turn(live, 5)], found.append)
+    in_room, here = (f.verdicts[0] for f in found)
+    assert (in_room.outcome, in_room.message) == (
+        Outcome.NOT_RUN,
+        "needs a CUDA GPU, and the room opens none: not run here",
+    )
+    assert (here.outcome, here.message) == (Outcome.NOT_RUN if over_live else Outcome.PASSED, over_live)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 
-from autograde import mistakes, recognition
+from autograde import mistakes, recognition, submission
 from autograde.checking import examine_here
 from autograde.grading import Grader
 from autograde.hidden import Examined
@@ -14,6 +14,7 @@ from autograde.laws.violation import Violation
 from autograde.live import globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.reach import Narrowed, completed, unreached
 from autograde.rewriting import rewritten
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
@@ -35,7 +36,9 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
         f"the variant [{c.name}]": (c,) for c in mistakes.variants(question)
     }
     wrong = {f"[{c.name}]": (c,) for c in mistakes.mistakes(question)}
-    room = {name: _room(question, grader, seed, change) for name, change in (right | wrong).items()}
+    room = {
+        name: _room(question, grader, seed, change, reference) for name, change in (right | wrong).items()
+    }
     return [
         *(v for name in right for v in _full_marks(question, name, room[name])),
         *nothing_for_nothing(question, grader, seed, reference),
@@ -44,8 +47,19 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
     ]
 
 
-def _room(question: Question, grader: Grader, seed: int, changes: tuple[Change, ...]) -> Examined:
-    return grader.examined(question, mistakes.solved_bytes(question, *changes), seed)
+def _room(
+    question: Question,
+    grader: Grader,
+    seed: int,
+    changes: tuple[Change, ...],
+    reference: Examined | None = None,
+) -> Examined:
+    """What the room says of the reference, changed; tests that the changes can't reach are the reference's."""
+    known = frozenset[str]() if reference is None else unreached(question, changes, reference.seen)
+    submitted = submission.read(mistakes.solved_bytes(question, *changes), question.release_notebook)
+    with grader.sitting(submitted) as sitting:
+        examined = grader.examine(question, Narrowed(sitting, known), seed)
+    return examined if reference is None else completed(examined, reference, known)
 
 
 def _full_marks(question: Question, name: str, examined: Examined) -> Iterator[Violation]:
@@ -109,9 +123,14 @@ def _same_here(
     question: Question, programs: Mapping[str, tuple[Change, ...]], room: Mapping[str, Examined]
 ) -> Iterator[Violation]:
     """Law 8."""
+    known = [unreached(question, changes, room[REFERENCE].seen) for changes in programs.values()]
     with globals_kept(), silent():
         spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
-        live = dict(zip(programs, examine_here(question, spaces), strict=True))
+        found = examine_here(question, spaces, known=known)
+    live = {
+        name: completed(examined, found[0], some)
+        for name, examined, some in zip(programs, found, known, strict=True)
+    }
     for name in programs:
         for one, other in zip(live[name].verdicts, room[name].verdicts, strict=True):
             if one.outcome is not other.outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from autograde.question import SYLLABUS, Question, questions
 MAX_SLUG = 32
 TREES = ("source", "release", "solutions")
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
+_WRITES = re.compile(r"%%writefile (\w+\.py)\n")
 
 
 def names(root: Path) -> Iterator[Violation]:
@@ -37,7 +39,8 @@ def names(root: Path) -> Iterator[Violation]:
             if not path.is_file():
                 yield Violation(1, str(path.relative_to(root)), "is missing", _how_to_make(path, question))
     optional = {path for question in rows for path in (question.rewrites, question.apparatus)}
-    expected = optional.union(*map(_required, rows))
+    written = {path for question in rows for path in _written(question)}
+    expected = optional.union(written, *map(_required, rows))
     yield from _unexpected(root, expected, {question.data for question in rows})
 
 
@@ -64,6 +67,17 @@ def freshness(root: Path, chosen: Sequence[Question]) -> Iterator[Violation]:
 def _required(question: Question) -> tuple[Path, ...]:
     hidden = (question.tests, question.mistakes, question.variants)
     return (question.source, question.release, question.solution, *hidden)
+
+
+def _written(question: Question) -> Iterator[Path]:
+    """What the cells of a notebook write beside it where it is run: git ignores it, and so do we."""
+    if question.source.is_file():
+        for cell in question.source_notebook["cells"]:
+            found = _WRITES.match("".join(cell["source"]))
+            if found is not None:
+                yield from (
+                    path.parent / found[1] for path in (question.source, question.release, question.solution)
+                )
 
 
 def _how_to_make(path: Path, question: Question) -> str:

@@ -11,7 +11,7 @@ import torch
 
 from autograde import mistakes, recognition, submission, wire
 from autograde.grading import Grader
-from autograde.hidden import Examined
+from autograde.hidden import Examined, HiddenTest
 from autograde.laws.violation import Violation
 from autograde.question import Question
 from autograde.student import Remote
@@ -55,6 +55,10 @@ class Pretending:
     def patience(self) -> float:
         """As the sitting has."""
         return float(self.sitting.patience)
+
+    def lacks(self, test: HiddenTest) -> str:
+        """As the sitting does."""
+        return str(self.sitting.lacks(test))
 
     def begin(self, seed: int) -> None:
         """As the sitting does."""
