@@ -10,6 +10,7 @@ from typing import Any
 
 import classroom
 import pytest
+import two_tasks
 from classroom import cell_of_json, write_source
 from tiny_course import TOPIC
 
@@ -414,6 +415,25 @@ def test_law_8_program_that_knows_where_it_is(root: Path, grader: Grader) -> Non
     assert says(
         found[0], "double_it: the variant [spy]", "test_small says failed in check() and passed in the room",
         "find what differs",
+    )  # fmt: skip
+
+
+def test_law_8_mistake_that_reaches_further(
+    tmp_path: Path, grader: Grader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake that spoils another cell's work by a setting, and not by a name, is named with the test it spoils."""
+    monkeypatch.setenv("SCALE", "1")  # what the mistake sets in this process is gone afterwards
+    question = find(two_tasks.SLUG, two_tasks.course(tmp_path))
+    scaled = two_tasks.SPREAD.replace(
+        "    return (", "    import os\n    return float(os.environ.get('SCALE', 1)) * ("
+    )
+    write_source(question.source, "spread", scaled)
+    whole = "import os\\nos.environ['SCALE'] = '2'\\ndef mean(xs):\\n    return sum(xs)\\n"
+    setting = f'[setting]\ncell = "mean"\nwhole = "{whole}"\nsays = "You set a scale. Who else reads it?"\n'
+    question.mistakes.write_text(setting + question.mistakes.read_text(encoding="utf-8"), encoding="utf-8")
+    found = [v for v in behaviour.examine(question, grader) if "rests on the cell" in v.what]
+    assert says(
+        only(found, 8), "mean_and_spread: [setting]", "test_spread says failed, and takes no name", "no settings"
     )  # fmt: skip
 
 

@@ -44,6 +44,7 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
         *nothing_for_nothing(question, grader, seed, reference),
         *_mistakes(question, reference, {change[0]: room[name] for name, change in wrong.items()}),
         *_same_here(question, {REFERENCE: (), **right, **wrong}, {REFERENCE: reference, **room}),
+        *_reach_no_further(question, grader, seed, room),
     ]
 
 
@@ -142,6 +143,22 @@ def _same_here(
         here, there = _named(question, live, name), _named(question, room, name)
         if here != there:
             yield _differs(question, name, f"is recognised as {here} in check() and {there} in the room")
+
+
+def _reach_no_further(
+    question: Question, grader: Grader, seed: int, room: Mapping[str, Examined]
+) -> Iterator[Violation]:
+    """Also law 8: of each cell the first mistake is run on every test, those that it should not reach among them."""
+    first = {change.cell: change for change in reversed(mistakes.mistakes(question))}
+    for change in first.values():
+        whole = _room(question, grader, seed, (change,))
+        for one, other in zip(whole.verdicts, room[f"[{change.name}]"].verdicts, strict=True):
+            if one.outcome is not other.outcome:
+                what = (
+                    f"{one.test} says {one.outcome}, and takes no name that rests on the cell '{change.cell}'"
+                )
+                do = "keep what a cell does to the names that it makes: no settings, no patches"
+                yield Violation(8, f"{question.slug}: [{change.name}]", what, do)
 
 
 def _differs(question: Question, name: str, what: str) -> Violation:
