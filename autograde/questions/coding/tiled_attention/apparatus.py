@@ -169,10 +169,13 @@ def watched(kernels, operations):
     def patch_once(function):
         """Every call of a function such as tl.max patches Triton again, 2 ms: once in a launch is enough."""
         space = id(function.__globals__)
-        if space not in patched:
-            patched.add(space)
-            return patch(function)
-        return None
+        if space in patched:
+            return None
+        patched.add(space)
+        scope = patch(function)
+        # Triton 3.6 takes int() of an array here, which numpy 2.4 refuses.
+        interpreter.tl.tensor.__index__ = lambda scalar: scalar.handle.data.item()
+        return scope
 
     def dot(self, a, b, d, *rest):
         kernels.dots += a.data.size * b.data.shape[-1]
