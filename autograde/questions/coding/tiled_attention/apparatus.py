@@ -6,6 +6,7 @@ the same everywhere; what follows `# On a GPU` is for the tests of the part "cud
 
 from __future__ import annotations
 
+import builtins
 import importlib
 import importlib.util
 import inspect
@@ -168,10 +169,13 @@ def watched(kernels, operations):
     def patch_once(function):
         """Every call of a function such as tl.max patches Triton again, 2 ms: once in a launch is enough."""
         space = id(function.__globals__)
-        if space not in patched:
-            patched.add(space)
-            return patch(function)
-        return None
+        if space in patched:
+            return None
+        patched.add(space)
+        scope = patch(function)
+        # Triton 3.6 takes int() of an array here, which numpy 2.4 refuses.
+        interpreter.tl.tensor.__index__ = lambda scalar: scalar.handle.data.item()
+        return scope
 
     def dot(self, a, b, d, *rest):
         kernels.dots += a.data.size * b.data.shape[-1]
@@ -348,8 +352,21 @@ def compiled(function, *tensors, **options):
     """
     result, kernels, _ = traced(function, tensors, options)
     with triton_anew(interpret=False):
-        made = {launch[0]: assembly(*launch) for launch in kernels.launches}
+        try:
+            made = {launch[0]: assembly(*launch) for launch in kernels.launches}
+        except Exception as error:  # noqa: BLE001  of the compiler, or of the learner's file
+            raise reason(error) from None
     return result, list(made.values())
+
+
+def reason(error):
+    """What a compiler's error comes from, in one line and with its own type; around it stands the kernel."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = str(getattr(error, "error_message", None) or error).strip()
+    kind = getattr(builtins, said.partition("(")[0], type(error))  # it may be the text of another error
+    known = isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == "builtins"
+    return (kind if known else RuntimeError)(f"when it is compiled for an H100: {said}")
 
 
 def assembly(function, args, kwargs):
