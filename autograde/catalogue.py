@@ -30,7 +30,7 @@ class Catalogue:
         question: whose.
         seed: the question's seed.
         working: the folder of the gradebook; the files are kept in it, mode 700 (they hold answers). None: nowhere.
-        run: finds out how the reference, changed by this much, behaves.
+        run: finds out how the reference, changed by this much, behaves: in every test, or in the one that is named.
     """
 
     def __init__(
@@ -38,12 +38,13 @@ class Catalogue:
         question: Question,
         seed: int,
         working: Path | None,
-        run: Callable[[Sequence[Change]], Behaviour],
+        run: Callable[[Sequence[Change], str | None], Behaviour],
     ) -> None:
         self._changes: dict[str, Sequence[Change]] = {"": ()}
         self._changes |= {change.name: (change,) for change in mistakes.mistakes(question)}
         self._run = run
         self._behaviours: dict[str, Behaviour] = {}
+        self._parts: dict[str, tuple[str, Behaviour]] = {}  # what is known of one test, until all is known
         self._home = (
             None if working is None else _home(working / KNOWN, question, digest(question, b"", seed))
         )
@@ -52,41 +53,51 @@ class Catalogue:
         """How the reference behaves."""
         return self._behaviour("")
 
-    def behaviours(self) -> dict[str, Behaviour]:
-        """How each known mistake behaves, by its name, in the order of the file."""
-        names = [name for name in self._changes if name]
-        missing = [name for name in names if name not in self._behaviours]
-        random.Random(os.getpid()).shuffle(missing)  # noqa: S311  so that two processes do not do the same
-        for name in missing:
-            self._behaviour(name)
-        return {name: self._behaviours[name] for name in names}
+    def behaviours(self, changes: Sequence[Change], test: str | None = None) -> list[Behaviour]:
+        """How known mistakes behave, in every test or at least in this one."""
+        names = [change.name for change in changes]
+        random.Random(os.getpid()).shuffle(names)  # noqa: S311  so that two processes do not do the same
+        for name in names:
+            self._behaviour(name, test)
+        return [self._behaviour(change.name, test) for change in changes]
 
-    def _behaviour(self, name: str) -> Behaviour:
-        if name not in self._behaviours:
-            self._behaviours[name] = self._kept(name) or self._found(name)
+    def _behaviour(self, name: str, test: str | None = None) -> Behaviour:
+        whole = self._behaviours.get(name) or self._kept(name)
+        if whole is None and test is not None:
+            if name not in self._parts:
+                self._parts[name] = (test, self._once(name, test))
+            if self._parts[name][0] == test:
+                return self._parts[name][1]
+            # Asked for a second test: there will be a third.
+        self._behaviours[name] = whole or self._once(name)
         return self._behaviours[name]
 
-    def _found(self, name: str) -> Behaviour:
-        behaviour = self._run(self._changes[name])
+    def _once(self, name: str, test: str | None = None) -> Behaviour:
+        """What is kept, else found out and kept."""
+        kept = self._kept(name, test)
+        if kept is not None:
+            return kept
+        behaviour = self._run(self._changes[name], test)
         if self._home is not None:
             with contextlib.suppress(OSError, wire.WireError):  # not kept: found out again the next time
                 private(self._home)
-                new = self._file(name, f".{os.getpid()}")
+                file = self._file(name, test)
+                new = file.with_name(f"{file.name}.{os.getpid()}")
                 new.write_bytes(_packed(behaviour))
-                new.replace(self._file(name))
+                new.replace(file)
         return behaviour
 
-    def _kept(self, name: str) -> Behaviour | None:
+    def _kept(self, name: str, test: str | None = None) -> Behaviour | None:
         if self._home is None:
             return None
         try:
-            return _unpacked(self._file(name).read_bytes())
+            return _unpacked(self._file(name, test).read_bytes())
         except (OSError, wire.WireError):
             return None
 
-    def _file(self, name: str, more: str = "") -> Path:
+    def _file(self, name: str, test: str | None) -> Path:
         assert self._home is not None
-        return self._home / f"{name or '='}{more}"  # no mistake is called "="
+        return self._home / ".".join((name or "=", *([test] if test else ())))  # no mistake is called "="
 
 
 def _home(folder: Path, question: Question, name: str) -> Path:

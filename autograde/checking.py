@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -14,8 +15,9 @@ from autograde.grader import examine
 from autograde.hidden import Examined, Turn
 from autograde.live import Live, globals_kept, silent
 from autograde.mistakes import Change
+from autograde.near import near
 from autograde.question import Question, course_root, find
-from autograde.reach import Narrowed, reaches
+from autograde.reach import Narrowed
 from autograde.recognition import Behaviour
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
@@ -70,8 +72,8 @@ def examined_here(
             reference = examine_here(question, staged_in_turn([mistakes.solved(question)]))
             examined.verdicts = recognition.settled(examined.verdicts, recognition.behaviour(reference[0]))
         if recognise and only is None and recognition.lost(examined):
-            changes = mistakes.mistakes(question)
-            recognised = recognition.recognise(examined, _near(question, examined, changes), changes)
+            known = near(question, examined, partial(_behaviours, question))
+            recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
     return Result(
         question.slug,
         verdicts=tuple(examined.verdicts),
@@ -103,47 +105,10 @@ def examine_here(
     return found
 
 
-def _near(question: Question, examined: Examined, changes: Sequence[Change]) -> dict[str, Behaviour]:
-    """How those known mistakes behave that can be told; a learner waits, so that most are run on one test only.
-
-    A mistake that is told alone fails the first lost test of its task, with the same answers. Of two that are
-    told together one does, and the other passes that test and fails the first one that is left.
-    """
-    near: dict[str, Behaviour] = {}
-    seen = recognition.behaviour(examined)
-
-    def run(some: Sequence[Change], test: str | None = None) -> list[tuple[Change, Behaviour]]:
-        if not some:
-            return []
-        spaces = staged_in_turn(mistakes.solved(question, change) for change in some)
-        found = examine_here(question, spaces, only=None if test is None else {test})
-        return list(zip(some, map(recognition.behaviour, found), strict=True))
-
-    def explains(change: Change, known: Behaviour, test: str) -> bool:
-        return recognition.explains(change, known, seen, frozenset({test}), frozenset({test}))
-
-    for task, lost in recognition.lost_by_task(examined).items():
-        names = [v.test for v in examined.verdicts if v.task == task]
-        first = next(name for name in names if name in lost)
-        used = examined.seen[first].names if first in examined.seen else set()
-        tried = run([change for change in changes if reaches(question, change, used)], first)
-        near |= {
-            change.name: known
-            for change, known in run([c for c, known in tried if explains(c, known, first)])
-        }
-        shares = [
-            near[change.name].failed & set(names)
-            for change in changes
-            if change.name in near
-            and recognition.explains(change, near[change.name], seen, frozenset(names), lost)
-        ]
-        if lost in shares:
-            continue
-        passing = [change for change, known in tried if first in known.passed]
-        for test in {next(name for name in names if name in lost - share) for share in shares}:
-            more = [change for change, known in run(passing, test) if explains(change, known, test)]
-            near |= {change.name: known for change, known in run(more)}
-    return near
+def _behaviours(question: Question, changes: Sequence[Change], test: str | None) -> list[Behaviour]:
+    spaces = staged_in_turn(mistakes.solved(question, change) for change in changes)
+    found = examine_here(question, spaces, only=None if test is None else {test})
+    return list(map(recognition.behaviour, found))
 
 
 def _namespace() -> dict[str, Any]:

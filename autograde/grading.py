@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from autograde.inner import Inner
 from autograde.live import Live, globals_kept, silent
 from autograde.lock import Limits
 from autograde.mistakes import Change
+from autograde.near import near
 from autograde.question import Question
 from autograde.reach import Narrowed, unreached
 from autograde.recognition import Behaviour
@@ -128,16 +130,19 @@ class Grader:
         key = (question, seed)
         if key not in self._catalogues:
             self._catalogues[key] = Catalogue(
-                question, seed, self._working, lambda changes: self._behaviour(question, seed, changes)
+                question, seed, self._working, partial(self._behaviour, question, seed)
             )
         return self._catalogues[key]
 
-    def _behaviour(self, question: Question, seed: int, changes: Sequence[Change]) -> Behaviour:
+    def _behaviour(
+        self, question: Question, seed: int, changes: Sequence[Change], test: str | None
+    ) -> Behaviour:
         """How the reference, changed by this much, behaves. It is our own code and needs no room."""
         reference = self._catalogue(question, seed).reference() if changes else None
         known = unreached(question, changes, reference.seen) if reference else frozenset[str]()
         with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
-            found = recognition.behaviour(self.examine(question, Narrowed(Live(namespace), known), seed))
+            turn = Turn(Narrowed(Live(namespace), known), seed, None if test is None else {test})
+            found = recognition.behaviour(self._inner_of(question).examine(turn))
         return found.completed(reference, known) if reference else found
 
     def _inner_of(self, question: Question) -> Inner:
@@ -152,7 +157,7 @@ class Grader:
         if recognition.lost(examined):
             catalogue = self._catalogue(question, seed)
             examined.verdicts = recognition.settled(examined.verdicts, catalogue.reference())
-            known = catalogue.behaviours()
+            known = near(question, examined, catalogue.behaviours)
             recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
         return Result(
             question.slug,

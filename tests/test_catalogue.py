@@ -22,30 +22,38 @@ class Run:
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    def __call__(self, changes: Sequence[Change]) -> Behaviour:
+    def __call__(self, changes: Sequence[Change], test: str | None) -> Behaviour:
         """Note what was asked for."""
-        self.asked.append(changes[0].name if changes else "")
+        self.asked.append((changes[0].name if changes else "") + (f".{test}" if test else ""))
         answers = [torch.ones(2, dtype=torch.float16), np.arange(3), ("raised", "ValueError"), {"a": [1.5]}]
         seen = {"test_a": Observation(answers, rtol=1e-3, atol=1e-4)}
         return Behaviour(frozenset({"test_a"}), frozenset({"test_b"}), seen, {"test_a": "it differs"})
 
 
 @pytest.fixture
-def names(question: Question) -> list[str]:
-    """The known mistakes of the tiny course's question."""
-    return [change.name for change in mistakes(question)]
+def changes(question: Question) -> tuple[Change, ...]:
+    """The known mistakes of the question."""
+    return mistakes(question)
 
 
-def test_each_is_found_out_once(question: Question, names: list[str], tmp_path: Path) -> None:
+@pytest.fixture
+def names(changes: tuple[Change, ...]) -> list[str]:
+    """Their names."""
+    return [change.name for change in changes]
+
+
+def test_each_is_found_out_once(
+    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+) -> None:
     """A second catalogue takes what the first has found out, the same in every kind of answer."""
     first, second = Run(), Run()
     found = Catalogue(question, 1, tmp_path, first)
     found.reference()
     kept = Catalogue(question, 1, tmp_path, second)
-    assert list(found.behaviours()) == list(kept.behaviours()) == names
+    assert len(found.behaviours(changes)) == len(kept.behaviours(changes)) == len(names)
     assert sorted(first.asked) == sorted(["", *names])
     assert second.asked == []
-    one, other = found.behaviours()[names[0]], kept.behaviours()[names[0]]
+    one, other = found.behaviours(changes)[0], kept.behaviours(changes)[0]
     assert (one.failed, one.passed, one.said) == (other.failed, other.passed, other.said)
     mine, theirs = one.seen["test_a"], other.seen["test_a"]
     assert (mine.rtol, mine.atol) == (theirs.rtol, theirs.atol)
@@ -55,33 +63,57 @@ def test_each_is_found_out_once(question: Question, names: list[str], tmp_path: 
     assert mine.answers[2:] == theirs.answers[2:]
 
 
-def test_another_seed_is_another_behaviour(question: Question, names: list[str], tmp_path: Path) -> None:
+def test_another_seed_is_another_behaviour(
+    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+) -> None:
     """What was found out under one seed is not taken for another, and does not stay when it is no longer asked for."""
     again = Run()
-    Catalogue(question, 1, tmp_path, Run()).behaviours()
-    Catalogue(question, 2, tmp_path, again).behaviours()
+    Catalogue(question, 1, tmp_path, Run()).behaviours(changes)
+    Catalogue(question, 2, tmp_path, again).behaviours(changes)
     assert sorted(again.asked) == sorted(names)
     assert len(list((tmp_path / KNOWN / question.slug).iterdir())) == 1
 
 
-def test_damaged_file_is_found_out_again(question: Question, names: list[str], tmp_path: Path) -> None:
+def test_damaged_file_is_found_out_again(
+    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+) -> None:
     """A torn file costs its own work and nothing else."""
     again = Run()
-    Catalogue(question, 1, tmp_path, Run()).behaviours()
+    Catalogue(question, 1, tmp_path, Run()).behaviours(changes)
     (damaged,) = (tmp_path / KNOWN / question.slug).glob(f"*/{names[0]}")
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    Catalogue(question, 1, tmp_path, again).behaviours()
+    Catalogue(question, 1, tmp_path, again).behaviours(changes)
     assert again.asked == [names[0]]
 
 
-def test_answers_are_private(question: Question, tmp_path: Path) -> None:
+def test_answers_are_private(question: Question, changes: tuple[Change, ...], tmp_path: Path) -> None:
     """What is kept holds answers to the hidden tests: its folders are the owner's alone."""
-    Catalogue(question, 1, tmp_path, Run()).behaviours()
+    Catalogue(question, 1, tmp_path, Run()).behaviours(changes)
     assert all(path.stat().st_mode & 0o077 == 0 for path in (tmp_path / KNOWN).rglob("*") if path.is_dir())
 
 
-def test_nowhere_to_keep(question: Question, names: list[str], tmp_path: Path) -> None:
+def test_nowhere_to_keep(
+    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+) -> None:
     """Where nothing can be written the work is done all the same."""
     (tmp_path / ".autograde").write_text("a file", encoding="utf-8")
-    assert list(Catalogue(question, 1, tmp_path, Run()).behaviours()) == names
-    assert list(Catalogue(question, 1, None, Run()).behaviours()) == names
+    assert len(Catalogue(question, 1, tmp_path, Run()).behaviours(changes)) == len(names)
+    assert len(Catalogue(question, 1, None, Run()).behaviours(changes)) == len(names)
+
+
+def test_one_test_of_each(
+    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+) -> None:
+    """One test is run alone, once; who asks for a second one gets all, and what is kept whole serves for every test."""
+    first, second = Run(), Run()
+    found = Catalogue(question, 1, tmp_path, first)
+    for _ in range(2):
+        assert len(found.behaviours(changes, "test_a")) == len(names)
+    assert sorted(first.asked) == sorted(f"{name}.test_a" for name in names)
+    again = Catalogue(question, 1, tmp_path, second)
+    again.behaviours(changes, "test_a")
+    assert second.asked == []
+    again.behaviours(changes[:1], "test_b")
+    assert second.asked == [names[0]]
+    found.behaviours(changes[:1], "test_b")
+    assert first.asked.count(names[0]) == 0
