@@ -1,4 +1,4 @@
-"""Sets the weight of a module, and counts what it registers: under which name, and how, is the learner's choice."""
+"""Sets the weight of a module, and looks at what it registers: under which name, and how, is the learner's choice."""
 
 from __future__ import annotations
 
@@ -20,6 +20,26 @@ def filled(module, values):
     return tuple(weight.shape)
 
 
-def registered(module):
-    """How many parameters a module has, and how many buffers."""
-    return len(list(module.parameters())), len(list(module.buffers()))
+def is_weight_trained(module):
+    """Whether an optimizer that is given module.parameters() changes module.weight."""
+    return any(parameter is module.weight for parameter in module.parameters())
+
+
+def registered(module, x):
+    """What a module registers, and whether that is what it works with.
+
+    Returns:
+        The number of parameters and of buffers, whether a buffer requires a gradient, and whether the output for x
+        changes while the numbers in the buffers are zeroed.
+    """
+    buffers = list(module.buffers())
+    requires_grad = any(buffer.requires_grad for buffer in buffers)
+    with torch.no_grad():
+        before = module(x).clone()
+        held = [(b, b.clone()) for b in buffers if b.is_floating_point() or b.is_complex()]
+        for buffer, _ in held:
+            buffer.zero_()
+        is_used = not torch.equal(module(x), before)
+        for buffer, values in held:
+            buffer.copy_(values)
+    return len(list(module.parameters())), len(buffers), requires_grad, is_used
