@@ -474,6 +474,7 @@ def test_fault(student):
         '"stuck" is the state that quick_search returns, not the leaf that every later iteration selects'
     )
     assert found["stuck"] == stuck, '"stuck" is not the leaf that every later iteration selects'
+    assert found["unscored"] != "q", '"unscored" is the query: name a child that quick_search made'
     assert unscored, '"unscored": quick_search scores every state of your tree that it expands'
     leaf = any(found["unscored"] == state and not steps for state, (_, steps) in tree.items())
     assert not leaf, '"unscored" is a terminal state, which is never expanded: name one that is'
@@ -523,7 +524,9 @@ def test_selection(student, rng, close):
 def for_exploration(rng):
     """Searches with another c, in which 1.4 would choose otherwise."""
     default = {"c = 1.4": RIVALS["c = 1.4"]}
-    return [fair(lambda c=c: Replay(World(rng), 14, c, default), lambda r: r.told) for c in (0.02, 0.3, 4.0)]
+    return [
+        fair(lambda c=c: Replay(World(rng), 14, c, default), lambda r: r.told) for c in (0.02, 0.3, 300.0)
+    ]
 
 
 def close_call(rng, gap):
@@ -602,11 +605,11 @@ def test_terminal(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
 def test_tree(student, rng, close):
-    """Each continuation is a child of its own in the order given, equal ones too, and knows its parent."""
-    steps = [["b", "a", "b", "ab", "f", "e", "g"], ["d", "c"], ["b", "a"], ["a"]]
+    """Each continuation is a child of its own in the order given, equal and empty ones too, and knows its parent."""
+    steps = [["b", "a", "b", "ab", "f", "e ", "g", " ", ""], ["d", "c"], ["b", "a"], ["a"]]
     scores = (rng.integers(65, size=4) / 64).tolist()
     world = Table(dict(zip(["q", "qb", "qa", "qab"], zip(scores, steps, strict=True), strict=True)))
-    _, root, _ = searched(student, world, 11)
+    _, root, _ = searched(student, world, 13)
     families = [(root, children(root))]
     for _, kids in families:
         families += [(kid, children(kid)) for kid in kids]
@@ -628,7 +631,7 @@ def test_tree(student, rng, close):
             assert not isinstance(above, PLAIN), f"the parent of {about[id(kid)][0]!r} is no node"
             what = f"state and visits of the parent of {about[id(kid)][0]!r}"
             close([above.state, above.visits], [state, visits], what=what, dtype=False)
-    close([about[id(root)][1], root.parent], [11, None], what="visits and parent of the root", dtype=False)
+    close([about[id(root)][1], root.parent], [13, None], what="visits and parent of the root", dtype=False)
 
 
 @once
@@ -656,12 +659,24 @@ def test_returned(student, rng, close):
         assert len(counts.order) == replay.iterations, "not every iteration evaluates another node"
         close(state, counts.best(), what="the state returned")
 
+    low, by = (rng.integers(8, 21, size=2) / 64).tolist()
+    once_seen, twice_seen = rng.permutation(["a", "b"]).tolist()
+    even = {"q": (0.5, [once_seen, twice_seen]), "q" + once_seen: (low + by, ["c"])}
+    even |= {"q" + twice_seen: (low + 2 * by, ["d"]), f"q{twice_seen}d": (low, ["e"])}
+    nothing = {"q": (0.0, ["a", "b"]), "qa": (0.0, ["c"]), "qb": (0.0, ["d"])}
+    for tree, iterations, due, what in (
+        (even, 4, "q" + once_seen, "of two children with one mean, the first with fewer visits"),
+        (nothing, 3, "qa", "where all scores are 0"),
+    ):
+        state, _, _ = searched(student, Table(tree), iterations)
+        close(state, due, what=f"the state returned {what}")
+
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
 def test_score_calls(student, rng):
     """score is called once for each evaluation; only a terminal leaf may be asked again or remembered."""
-    for world, least in ((World(rng), 12), (World(rng, depth=2, ends=0.3), 3)):
+    for world, least in ((World(rng, widths=(1, 3)), 12), (World(rng, depth=2, ends=0.3), 3)):
         _, _, watch = searched(student, world, 12)
         for state, count in Counter(watch.scored).items():
             again = count > 1 and world.steps(state)
