@@ -661,11 +661,14 @@ def test_returned(student, rng, close):
 
     low, by = (rng.integers(8, 21, size=2) / 64).tolist()
     once_seen, twice_seen = rng.permutation(["a", "b"]).tolist()
-    even = {"q": (0.5, [once_seen, twice_seen]), "q" + once_seen: (low + by, ["c"])}
-    even |= {"q" + twice_seen: (low + 2 * by, ["d"]), f"q{twice_seen}d": (low, ["e"])}
+    below = {"q" + once_seen: (low + by, ["c"]), "q" + twice_seen: (low + 2 * by, ["d"])}
+    below[f"q{twice_seen}d"] = (low, ["e"])  # the second score of that child: their means are equal now
+    more_first = {"q": (0.5, [twice_seen, once_seen])} | below
+    fewer_first = {"q": (0.5, [once_seen, twice_seen])} | below
     nothing = {"q": (0.0, ["a", "b"]), "qa": (0.0, ["c"]), "qb": (0.0, ["d"])}
     for tree, iterations, due, what in (
-        (even, 4, "q" + once_seen, "of two children with one mean, the first with fewer visits"),
+        (more_first, 4, f"q{twice_seen}d", "of two children with one mean, the first with more visits"),
+        (fewer_first, 4, "q" + once_seen, "of two children with one mean, the first with fewer visits"),
         (nothing, 3, "qa", "where all scores are 0"),
     ):
         state, _, _ = searched(student, Table(tree), iterations)
