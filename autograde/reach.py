@@ -8,6 +8,7 @@ such thing.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -47,7 +48,8 @@ def unreached(
 
 def cells_behind(question: Question, names: Collection[str]) -> frozenset[str]:
     """The grade_ids of the cells that names rest on; of all cells, where one of them can't be read."""
-    cells = list(_cells(question))
+    stat = question.source.stat()
+    cells = _cells(question, stat.st_mtime_ns, stat.st_size)
     if any(cell is None for cell in cells):
         return frozenset(grade_id(cell) for cell in question.source_notebook["cells"])
     behind: set[str] = set()
@@ -69,8 +71,13 @@ class _Cell:
     uses: frozenset[str]
 
 
-def _cells(question: Question) -> Iterator[_Cell | None]:
-    """The cells that run for points; None for one that is no plain Python."""
+@functools.lru_cache
+def _cells(question: Question, *_: int) -> tuple[_Cell | None, ...]:
+    """The cells that run for points, as long as the file stays what it is; None for one that is no plain Python."""
+    return tuple(_read(question))
+
+
+def _read(question: Question) -> Iterator[_Cell | None]:
     for cell in question.source_notebook["cells"]:
         if kind_of(cell) in ("setup", "learner") and "answer" not in cell["metadata"].get("tags", ()):
             source = "".join(cell["source"])
