@@ -400,6 +400,14 @@ def test_alpha(student, rng, close):
             )
 
         cases.append(case_where(overtaken, rng, width, 5, alpha, size=4, ends=0.0))
+
+    def both_overtaken(world, found):
+        """Whether two finished ones are ahead of the beam as it is, and lose."""
+        ended = [(score(*f, 2.0), len(f[1]) - 1) for f in found.finals if f[1][-1] == world.eos]
+        steps = range(1, len(found.tokens) - 1)
+        return any(sum(m <= n and x > found.ahead[n - 1] / n**2.0 for x, m in ended) >= 2 for n in steps)
+
+    cases.append(case_where(both_overtaken, rng, 2, 5, 2.0, size=4, scales=(1.0, 1.0), ends=0.5))
     for width in (2, 3):
 
         def clearly_better(world, found):
@@ -415,13 +423,15 @@ def test_alpha(student, rng, close):
 @pytest.mark.task("beam_search")
 def test_calls(student, rng, close):
     """At each step step_fn is asked at most beam_width times, about unfinished hypotheses that can still grow."""
-    cases = [case_where(None, rng, width, 4, size=5, ends=0.5) for width in (2, 3, 4)]
+    cases = [case_where(None, rng, width, 4, size=5, ends=0.5) for width in (2, 3, 4, 1)]
     agree(student, cases, close)
     for case in cases:
         asked = case.world.asked
         assert not any(case.world.eos in prefix[1:] for prefix in asked), "step_fn was asked what follows eos"
         assert max(map(len, asked)) <= case.steps, "step_fn was asked what follows the last token"
-        assert busiest(asked) <= case.width, "step_fn was called more than beam_width times at one step"
+        assert busiest(asked) <= case.width, (
+            f"{case}: step_fn was called more than beam_width times at one step"
+        )
 
 
 @pytest.mark.points(1)
@@ -484,7 +494,7 @@ def test_ties(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("beam_search")
 def test_tiny(student, rng, close, apparatus):
-    """Log-probabilities of -inf do no harm, and neither do sequences with a probability of exp(-1000)."""
+    """Tokens of -inf stay impossible, and those and sequences of exp(-1000) possible."""
 
     def wider_is_better(world, found):
         return searched(world, 3, 4).tokens != found.tokens
@@ -516,6 +526,29 @@ def test_tiny(student, rng, close, apparatus):
     found, logp_found = pair(answers[0], what)
     close(logp_found, logp, what=f"{what}: logp", rtol=1e-5, atol=0.0, dtype=False)
     assert found == tokens, f"{what}: not the likeliest token each time"
+    table, tokens = late_winner(rng)
+    watched = apparatus.watched(
+        student.beam_search, torch.from_numpy(table), tokens[0], tokens[-1], (2,), 340
+    )
+    answers, _ = unpacked(watched)
+    what = "width 2, 340 new tokens, a log-probability of -1000 after bos"
+    found, logp_found = pair(answers[0], what)
+    assert found == tokens, f"{what}: it is in the best sequence all the same"
+    close(logp_found, -1000.0, what=f"{what}: logp", rtol=1e-5, atol=0.0, dtype=False)
+
+
+def late_winner(rng):
+    """A table of log-probabilities on which a start with -1000 wins after all, and the sequence that wins.
+
+    After bos, one token is all but certain, and from there on each costs log 28, in 330 steps more than 1000. The
+    other, of exp(-1000), is followed by eos for certain.
+    """
+    table = np.full((32, 32), -math.inf)
+    bos, eos, certain, unlikely, *others = rng.permutation(32).tolist()
+    table[bos, [certain, unlikely]] = 0.0, -1000.0
+    table[certain, others[0]] = table[unlikely, eos] = table[eos, eos] = 0.0
+    table[np.ix_(others, others)] = -math.log(len(others))
+    return table, [bos, unlikely, eos]
 
 
 @pytest.mark.points(1)
