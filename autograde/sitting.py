@@ -26,6 +26,7 @@ class RoomSitting:
         self.outputs: dict[int, tuple[dict[str, Any], ...]] = {}
         self.stops: list[str] = []
         self._errors: dict[str, str] = {}
+        self._unwritten: set[str] = set()  # cells that ended where the release says that code is missing
         self._skipped: set[int] = set()
         self._room: Room | None = None
         self._began: float | None = None
@@ -137,6 +138,8 @@ class RoomSitting:
                 self.outputs.setdefault(cell.index, clean(ran.get("outputs")))
                 if ran.get("error"):
                     self._errors[cell.name] = f"the cell '{cell.name}' raised {text(ran.get('line'))[:300]}"
+                    if ran.get("line") == "NotImplementedError":
+                        self._unwritten.add(cell.name)
                     self._name_stop({"kinds": [ran["error"]], "message": ran.get("line")}, doing)
         self._threads, _ = self._room.threads()
 
@@ -186,7 +189,9 @@ class RoomSitting:
 
     def _explain(self, error: Any, name: str) -> None:
         """A name that is missing because its cell failed: say so."""
-        if isinstance(error, dict):
+        if isinstance(error, dict) and self._errors and self._unwritten == set(self._errors):
+            error |= {"missing": True, "message": f"{name} is not written yet"}
+        elif isinstance(error, dict):
             why = (
                 "; ".join(list(self._errors.values())[:3])
                 or "keep its name, and run the cell that defines it"

@@ -540,3 +540,15 @@ def test_killed_zygote(sit, grader):
     _, student = sit("a = 2")
     assert student.a == 2
     assert grader.zygote._process.pid != first
+
+
+def test_unwritten_file(sit):
+    """A name that is missing because its file ends where code is to be written is not written yet."""
+    _, student = sit("raise NotImplementedError()")
+    with pytest.raises(StudentError, match=r"^attend is not written yet$"):
+        student.attend(1)
+    _, student = sit("raise NotImplementedError()", "1 / 0")
+    with pytest.raises(
+        StudentError, match="attend is not defined: the cell 'c0' raised NotImplementedError; the"
+    ):
+        student.attend(1)

@@ -21,7 +21,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 EXPONENTIALS = ("exp", "exp2", "softmax", "log_softmax", "logsumexp", "expm1", "sigmoid", "pow")
 PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "addbmm", "mv", "addmv", "dot", "vdot", "convolution")
-READY_MADE = ("scaled_dot_product", "flash_attention", "efficient_attention", "flex_attention")
+# With fewer than four dimensions the ready-made attention shows as its softmax alone.
+READY_MADE = (
+    "scaled_dot_product",
+    "flash_attention",
+    "efficient_attention",
+    "flex_attention",
+    "safe_softmax",
+)
 
 
 class Operations(TorchDispatchMode):
