@@ -86,10 +86,11 @@ def grade_class(
     # A worker costs some seconds to warm up: for a few submissions one is the fastest.
     count = jobs or min(os.cpu_count() or 1, -(-len(todo) // PER_WORKER))
     with (
-        Crew(todo, count, working, limits) as crew,  # first: nbgrader is read in while it warms up
+        # First: nbgrader is read in while it warms up. The journal does not wait for that.
+        Crew(todo, count, working, limits, lambda task, result: journal.put(task.name, result)) as crew,
         _recorder(folder, root, roll, seed, again) if keep else nullcontext() as recorder,
     ):
-        _work(crew, roll, journal, recorder, graded)
+        _work(crew, roll, recorder, graded)
     graded.rows = roll.rows()
     opened = any(v.outcome == "broken" for result in roll.results.values() for v in result.verdicts)
     graded.troubled = graded.troubled or opened
@@ -103,7 +104,7 @@ def _recorder(folder: Path, root: Path, roll: Roll, seed: int | None, again: boo
     return Recorder(folder, root, roll.topics, seed=seed, again=again)
 
 
-def _work(crew: Crew, roll: Roll, journal: Journal, recorder: Recorder | None, graded: Graded) -> None:
+def _work(crew: Crew, roll: Roll, recorder: Recorder | None, graded: Graded) -> None:
     """Grade what is to be graded, and record everybody: each as soon as all of theirs is there."""
 
     def record(who: Who) -> None:
@@ -116,7 +117,6 @@ def _work(crew: Crew, roll: Roll, journal: Journal, recorder: Recorder | None, g
     with progress("grading", len(crew)) as advance:
         for key, answer in crew:
             if isinstance(answer, Result):
-                journal.put(key, answer)
                 roll.results[key] = answer
             else:
                 roll.failed.add(key)

@@ -8,7 +8,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,18 +52,27 @@ class Crew:
         jobs: how many processes, at least 1.
         working: the folder of the gradebook, which the processes share.
         limits: what each submission may use.
+        keep: called with each result at once, one at a time: whoever iterates may be busy with other things.
 
     Attributes:
         missing: layers of the lock that this machine does not give; complete when all was graded.
     """
 
-    def __init__(self, tasks: Iterable[Task], jobs: int, working: Path, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Iterable[Task],
+        jobs: int,
+        working: Path,
+        limits: Limits | None = None,
+        keep: Callable[[Task, Result], None] = lambda *_: None,
+    ) -> None:
         waiting: queue.Queue[Task] = queue.Queue()
         for task in tasks:
             waiting.put(task)
         self.missing: dict[str, str] = {}
         self._count = waiting.qsize()
         self._ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
+        self._keep, self._keeping = keep, threading.Lock()
         # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
         self._scratch = tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True)
         setup = {
@@ -74,7 +83,7 @@ class Crew:
         count = min(jobs, self._count)
         self._nursery = Nursery(count) if count else None
         self._feeders = [
-            _Feeder(waiting, self._ready, setup, self._nursery) for _ in range(count) if self._nursery
+            _Feeder(waiting, self._done, setup, self._nursery) for _ in range(count) if self._nursery
         ]
 
     def __enter__(self) -> Crew:
@@ -86,6 +95,12 @@ class Crew:
         if self._nursery is not None:
             self._nursery.close()
         self._scratch.cleanup()
+
+    def _done(self, task: Task, answer: Result | str) -> None:
+        if isinstance(answer, Result):
+            with self._keeping:
+                self._keep(task, answer)
+        self._ready.put((task, answer))
 
     def __len__(self) -> int:
         return self._count
@@ -104,11 +119,11 @@ class _Feeder:
     def __init__(
         self,
         waiting: queue.Queue[Task],
-        ready: queue.Queue[tuple[Task, Result | str]],
+        done: Callable[[Task, Result | str], None],
         setup: dict[str, Any],
         nursery: Nursery,
     ) -> None:
-        self._waiting, self._ready, self._setup, self._nursery = waiting, ready, setup, nursery
+        self._waiting, self._done, self._setup, self._nursery = waiting, done, setup, nursery
         self.missing: dict[str, str] = {}
         self._worker: Worker | None = None
         self._stopped = False
@@ -129,7 +144,7 @@ class _Feeder:
                 task = self._waiting.get_nowait()
             except queue.Empty:
                 break
-            self._ready.put((task, self._graded(task)))
+            self._done(task, self._graded(task))
         self._end()
 
     def _graded(self, task: Task) -> Result | str:
