@@ -392,6 +392,8 @@ def slow_class(root: Path, names: str) -> None:
 def started(root: Path) -> subprocess.Popen[str]:
     """`autograde grade`, running, in a session of its own as on a terminal, with temporary files of its own."""
     (root / "tmp").mkdir()
+    # A shell that started the tests in the background had Ctrl-C ignored, and the command would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "autograde", "grade", "--jobs", "1"],
         cwd=root,
