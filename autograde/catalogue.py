@@ -57,26 +57,23 @@ class Catalogue:
         """How known mistakes behave, in every test or at least in this one."""
         names = [change.name for change in changes]
         random.Random(os.getpid()).shuffle(names)  # noqa: S311  so that two processes do not do the same
-        for name in names:
-            self._behaviour(name, test)
-        return [self._behaviour(change.name, test) for change in changes]
+        found = {name: self._behaviour(name, test) for name in names}
+        return [found[change.name] for change in changes]
 
     def _behaviour(self, name: str, test: str | None = None) -> Behaviour:
-        whole = self._behaviours.get(name) or self._kept(name)
-        if whole is None and test is not None:
-            if name not in self._parts:
-                self._parts[name] = (test, self._once(name, test))
-            if self._parts[name][0] == test:
-                return self._parts[name][1]
-            # Asked for a second test: there will be a third.
-        self._behaviours[name] = whole or self._once(name)
+        whole = self._behaviours.get(name)
+        if whole is None and test is not None and name in self._parts and self._parts[name][0] == test:
+            return self._parts[name][1]
+        whole = whole or self._kept(name)
+        if whole is None and test is not None and name not in self._parts:
+            part = self._kept(name, test) or self._found(name, test)
+            self._parts[name] = test, part
+            return part
+        # In every test; also where a second one was asked for: there will be a third.
+        self._behaviours[name] = whole or self._found(name)
         return self._behaviours[name]
 
-    def _once(self, name: str, test: str | None = None) -> Behaviour:
-        """What is kept, else found out and kept."""
-        kept = self._kept(name, test)
-        if kept is not None:
-            return kept
+    def _found(self, name: str, test: str | None = None) -> Behaviour:
         behaviour = self._run(self._changes[name], test)
         if self._home is not None:
             with contextlib.suppress(OSError, wire.WireError):  # not kept: found out again the next time

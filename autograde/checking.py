@@ -17,7 +17,6 @@ from autograde.live import Live, globals_kept, silent
 from autograde.mistakes import Change
 from autograde.near import near
 from autograde.question import Question, course_root, find
-from autograde.reach import Narrowed
 from autograde.recognition import Behaviour
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
@@ -72,8 +71,9 @@ def examined_here(
             reference = examine_here(question, staged_in_turn([mistakes.solved(question)]))
             examined.verdicts = recognition.settled(examined.verdicts, recognition.behaviour(reference[0]))
         if recognise and only is None and recognition.lost(examined):
-            known = near(question, examined, partial(_behaviours, question))
-            recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
+            changes = mistakes.mistakes(question)
+            known = near(question, examined, changes, partial(_behaviours, question))
+            recognised = recognition.recognise(examined, known, changes)
     return Result(
         question.slug,
         verdicts=tuple(examined.verdicts),
@@ -101,7 +101,7 @@ def examine_here(
     seed = derived(0, question.slug)
     found: list[Examined] = []
     rows = zip(namespaces, known or itertools.repeat(frozenset[str]()), strict=False)
-    examine(question, (Turn(Narrowed(Live(space), some), seed, only) for space, some in rows), found.append)
+    examine(question, (Turn(Live(space), seed, only, some) for space, some in rows), found.append)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.near import near
 from autograde.question import Question
-from autograde.reach import Narrowed, unreached
+from autograde.reach import unreached
 from autograde.recognition import Behaviour
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
@@ -118,9 +118,11 @@ class Grader:
         if sitting.broken is not None:
             raise sitting.broken
 
-    def examine(self, question: Question, sitting: Sitting, seed: int) -> Examined:
-        """Run the question's tests on one sitting."""
-        return self._inner_of(question).examine(Turn(sitting, seed))
+    def examine(
+        self, question: Question, sitting: Sitting, seed: int, known: Collection[str] = ()
+    ) -> Examined:
+        """Run the question's tests on one sitting, without those of which is known what they say."""
+        return self._inner_of(question).examine(Turn(sitting, seed, known=known))
 
     def tests(self, question: Question) -> tuple[HiddenTest, ...]:
         """The question's hidden tests, as collected."""
@@ -141,7 +143,7 @@ class Grader:
         reference = self._catalogue(question, seed).reference() if changes else None
         known = unreached(question, changes, reference.seen) if reference else frozenset[str]()
         with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
-            turn = Turn(Narrowed(Live(namespace), known), seed, None if test is None else {test})
+            turn = Turn(Live(namespace), seed, None if test is None else {test}, known)
             found = recognition.behaviour(self._inner_of(question).examine(turn))
         return found.completed(reference, known) if reference else found
 
@@ -157,8 +159,9 @@ class Grader:
         if recognition.lost(examined):
             catalogue = self._catalogue(question, seed)
             examined.verdicts = recognition.settled(examined.verdicts, catalogue.reference())
-            known = near(question, examined, catalogue.behaviours)
-            recognised = recognition.recognise(examined, known, mistakes.mistakes(question))
+            changes = mistakes.mistakes(question)
+            known = near(question, examined, changes, catalogue.behaviours)
+            recognised = recognition.recognise(examined, known, changes)
         return Result(
             question.slug,
             verdicts=tuple(examined.verdicts),

@@ -35,11 +35,13 @@ class Turn(NamedTuple):
         sitting: the submission.
         seed: the question's.
         only: names of tests to run alone; None for all.
+        known: names of tests that are left out, because what they would say is known.
     """
 
     sitting: Sitting
     seed: int
     only: Collection[str] | None = None
+    known: Collection[str] = ()
 
 
 @dataclass

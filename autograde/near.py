@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from autograde import mistakes, recognition
+from autograde import recognition
 from autograde.hidden import Examined
 from autograde.mistakes import Change
 from autograde.question import Question
-from autograde.reach import reaches
+from autograde.reach import cells_behind
 from autograde.recognition import Behaviour
 
 
@@ -20,19 +20,20 @@ class Run(Protocol):
         """One behaviour for each mistake: in every test, or at least in this one."""
 
 
-def near(question: Question, examined: Examined, run: Run) -> dict[str, Behaviour]:
+def near(question: Question, examined: Examined, changes: Sequence[Change], run: Run) -> dict[str, Behaviour]:
     """How those known mistakes behave that can be told; most are run on one test only, for somebody waits.
 
     A mistake that is told alone fails the first lost test of its task, with the same answers. Of two that are
     told together one does, and the other passes that test and fails the first one that is left.
 
     Args:
-        question: whose mistakes.
+        question: what was answered.
         examined: the submission.
+        changes: the question's known mistakes.
         run: runs some of them.
     """
     found: dict[str, Behaviour] = {}
-    changes, seen = mistakes.mistakes(question), recognition.behaviour(examined)
+    seen = recognition.behaviour(examined)
 
     def ran(some: Sequence[Change], test: str | None = None) -> list[tuple[Change, Behaviour]]:
         return list(zip(some, run(some, test), strict=True)) if some else []
@@ -44,7 +45,8 @@ def near(question: Question, examined: Examined, run: Run) -> dict[str, Behaviou
         names = [v.test for v in examined.verdicts if v.task == task]
         first = next(name for name in names if name in lost)
         used = examined.seen[first].names if first in examined.seen else set()
-        tried = ran([change for change in changes if reaches(question, change, used)], first)
+        behind = cells_behind(question, used)
+        tried = ran([change for change in changes if change.cell in behind], first)
         close = [change for change, known in tried if explains(change, known, first)]
         found |= {change.name: known for change, known in ran(close)}
         shares = [

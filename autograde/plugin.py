@@ -70,7 +70,9 @@ class Plugin:
             self.collected(list(tests.values()))
             for turn in self.turns:
                 self._sitting, self._seed = turn.sitting, turn.seed
-                items = self._chosen(session.items, turn.only)
+                items = [
+                    item for item in self._chosen(session.items, turn.only) if item.name not in turn.known
+                ]
                 self.done(self._one(items, [tests[item] for item in items]))
         except KeyboardInterrupt:
             self.interrupted = True

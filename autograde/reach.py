@@ -9,25 +9,14 @@ from __future__ import annotations
 
 import ast
 import functools
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from autograde import wire
-from autograde.hidden import Examined, HiddenTest, Sitting
+from autograde.hidden import Examined
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.student import Observation
-from autograde.submission import grade_id, kind_of
-
-_WRITES = re.compile(r"%%writefile (\w+)\.py\n")
-UNREACHED = "rests on other cells than the one that was changed"
-
-
-def reaches(question: Question, change: Change, names: Collection[str]) -> bool:
-    """Whether a change can show where these names of the learner's are used."""
-    return change.cell in cells_behind(question, names)
+from autograde.submission import WRITES, grade_id, kind_of
 
 
 def unreached(
@@ -81,7 +70,7 @@ def _read(question: Question) -> Iterator[_Cell | None]:
     for cell in question.source_notebook["cells"]:
         if kind_of(cell) in ("setup", "learner") and "answer" not in cell["metadata"].get("tags", ()):
             source = "".join(cell["source"])
-            file = _WRITES.match(source)
+            file = WRITES.match(source)
             try:
                 tree = ast.parse(source[file.end() :] if file else source)
             except SyntaxError:
@@ -117,41 +106,9 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-@dataclass
-class Narrowed:
-    """A sitting in which some tests are not run, because what they would say is known.
-
-    Attributes:
-        sitting: the changed program's.
-        known: those tests.
-    """
-
-    sitting: Sitting
-    known: frozenset[str]
-
-    @property
-    def patience(self) -> float:
-        """As the sitting has."""
-        return self.sitting.patience
-
-    def begin(self, seed: int) -> None:
-        """As the sitting does."""
-        self.sitting.begin(seed)
-
-    def lacks(self, test: HiddenTest) -> str:
-        """As the sitting does, and for the tests that are known."""
-        return UNREACHED if test.name in self.known else self.sitting.lacks(test)
-
-    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
-        """As the sitting does."""
-        return self.sitting.request(message, asker, doing)
-
-
-def completed(examined: Examined, reference: Examined, known: frozenset[str]) -> Examined:
-    """What was examined, with the reference's verdicts and answers in the tests that were not run."""
-    said = {verdict.test: verdict for verdict in reference.verdicts}
-    return replace(
-        examined,
-        verdicts=[said[v.test] if v.test in known else v for v in examined.verdicts],
-        seen={**examined.seen, **{test: reference.seen[test] for test in known}},
-    )
+def completed(examined: Examined, reference: Examined) -> Examined:
+    """What was examined, with the reference's verdicts and answers in the tests that were left out."""
+    ran = {verdict.test: verdict for verdict in examined.verdicts}
+    left = {test: one for test, one in reference.seen.items() if test not in ran}
+    verdicts = [ran.get(verdict.test, verdict) for verdict in reference.verdicts]
+    return replace(examined, verdicts=verdicts, seen={**examined.seen, **left})

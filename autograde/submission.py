@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from copy import deepcopy
@@ -13,6 +14,8 @@ from autograde.errors import Explained
 
 MAX_BYTES = 16 * 2**20
 MAX_CELLS = 2000
+# A cell that writes a module beside the notebook, to import it: its name, and what follows is the module.
+WRITES = re.compile(r"%%writefile (\w+)\.py\n")
 
 Kind = Literal["setup", "try", "check", "learner", "text"]
 

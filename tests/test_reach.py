@@ -13,8 +13,7 @@ import two_tasks
 from autograde import mistakes, recognition, submission
 from autograde.grading import Grader
 from autograde.question import Question, find
-from autograde.reach import UNREACHED, Narrowed, cells_behind, completed, reaches, unreached
-from autograde.verdict import Outcome
+from autograde.reach import cells_behind, completed, unreached
 
 SEED = 11
 
@@ -83,12 +82,11 @@ def test_known_tests_are_not_run(two: Question, grader: Grader) -> None:
         assert known == {v.test for v in reference.verdicts if v.task != mistake.cell}
         submitted = submission.read(mistakes.solved_bytes(two, mistake), two.release_notebook)
         with grader.sitting(submitted) as sitting:
-            narrow = grader.examine(two, Narrowed(sitting, known), SEED)
-        left = {v.test for v in narrow.verdicts if (v.outcome, v.message) == (Outcome.NOT_RUN, UNREACHED)}
-        assert left == known
+            narrow = grader.examine(two, sitting, SEED, known)
+        assert {v.test for v in reference.verdicts} - {v.test for v in narrow.verdicts} == known
         whole = grader.examined(two, mistakes.solved_bytes(two, mistake), SEED)
-        assert completed(narrow, reference, known).verdicts == whole.verdicts
-        one, other = map(recognition.behaviour, (completed(narrow, reference, known), whole))
+        assert completed(narrow, reference).verdicts == whole.verdicts
+        one, other = map(recognition.behaviour, (completed(narrow, reference), whole))
         assert one.failed == other.failed
         assert recognition.alike_in(one, other, [v.test for v in whole.verdicts])
         part, right = map(recognition.behaviour, (narrow, reference))
@@ -100,4 +98,5 @@ def test_without_a_change_every_test_runs(two: Question, grader: Grader) -> None
     reference = grader.examined(two, mistakes.solved_bytes(two), SEED)
     changes: Sequence[mistakes.Change] = ()
     assert unreached(two, changes, reference.seen) == frozenset()
-    assert [reaches(two, c, {"spread"}) for c in mistakes.mistakes(two)] == [False, False, False, True]
+    behind = cells_behind(two, {"spread"})
+    assert [c.cell in behind for c in mistakes.mistakes(two)] == [False, False, False, True]

@@ -43,6 +43,7 @@ def _validate(instance: Any, schema: dict[str, Any]) -> None:
 
 @functools.cache
 def _validator(schema: str) -> Any:
-    kind = validator_for(json.loads(schema))
-    kind.check_schema(json.loads(schema))
-    return kind(json.loads(schema))
+    loaded = json.loads(schema)
+    kind = validator_for(loaded)
+    kind.check_schema(loaded)
+    return kind(loaded)

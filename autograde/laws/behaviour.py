@@ -14,7 +14,7 @@ from autograde.laws.violation import Violation
 from autograde.live import globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question
-from autograde.reach import Narrowed, completed, unreached
+from autograde.reach import completed, unreached
 from autograde.rewriting import rewritten
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
@@ -59,8 +59,8 @@ def _room(
     known = frozenset[str]() if reference is None else unreached(question, changes, reference.seen)
     submitted = submission.read(mistakes.solved_bytes(question, *changes), question.release_notebook)
     with grader.sitting(submitted) as sitting:
-        examined = grader.examine(question, Narrowed(sitting, known), seed)
-    return examined if reference is None else completed(examined, reference, known)
+        examined = grader.examine(question, sitting, seed, known)
+    return examined if reference is None else completed(examined, reference)
 
 
 def _full_marks(question: Question, name: str, examined: Examined) -> Iterator[Violation]:
@@ -128,10 +128,7 @@ def _same_here(
     with globals_kept(), silent():
         spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
         found = examine_here(question, spaces, known=known)
-    live = {
-        name: completed(examined, found[0], some)
-        for name, examined, some in zip(programs, found, known, strict=True)
-    }
+    live = {name: completed(examined, found[0]) for name, examined in zip(programs, found, strict=True)}
     for name in programs:
         for one, other in zip(live[name].verdicts, room[name].verdicts, strict=True):
             if one.outcome is not other.outcome:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autograde.laws.violation import Violation
 from autograde.question import SYLLABUS, Question, questions
+from autograde.submission import WRITES
 
 MAX_SLUG = 32
 TREES = ("source", "release", "solutions")
 _IGNORED = {"__pycache__", ".ipynb_checkpoints", ".DS_Store"}
-_WRITES = re.compile(r"%%writefile (\w+\.py)\n")
 
 
 def names(root: Path) -> Iterator[Violation]:
@@ -73,10 +72,11 @@ def _written(question: Question) -> Iterator[Path]:
     """What the cells of a notebook write beside it where it is run: git ignores it, and so do we."""
     if question.source.is_file():
         for cell in question.source_notebook["cells"]:
-            found = _WRITES.match("".join(cell["source"]))
+            found = WRITES.match("".join(cell["source"]))
             if found is not None:
                 yield from (
-                    path.parent / found[1] for path in (question.source, question.release, question.solution)
+                    path.parent / f"{found[1]}.py"
+                    for path in (question.source, question.release, question.solution)
                 )
 
 
