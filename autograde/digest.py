@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+from autograde.lock import Limits
 from autograde.question import Question
 
 
@@ -19,7 +20,7 @@ def digest(question: Question, data: bytes, seed: int) -> str:
         data: what was handed in.
         seed: the question's seed.
     """
-    found = hashlib.sha256(f"{question.slug}/{seed}/{_engine()}/".encode())
+    found = hashlib.sha256(f"{question.slug}/{seed}/{Limits.chosen()}/{_engine()}/".encode())
     named = (question.tests, question.mistakes, question.apparatus, question.source, question.release)
     for path in (*named, *sorted(path for path in question.data.rglob("*") if path.is_file())):
         found.update(hashlib.sha256(path.read_bytes() if path.is_file() else b"").digest())

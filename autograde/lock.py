@@ -16,18 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from autograde import landlock, seccomp
+from autograde.errors import Explained
 from autograde.grants import allowed_reads
 from autograde.kernel import MACHINE, prctl, syscall
 from autograde.syscalls import Unsupported, numbers
 
-__all__ = ["LAYERS", "Layer", "Limits", "LockError", "allowed_reads", "layers", "lock"]
+__all__ = ["LAYERS", "Layer", "Limits", "LimitsError", "LockError", "allowed_reads", "layers", "lock"]
 
+VARIABLE = "AUTOGRADE_BUDGET"  # seconds for a whole notebook, for everything that one command starts
 LAYERS = ("privileges", "capabilities", "rlimits", "landlock", "seccomp")
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
 _SIGKILL = 9
+
+
+class LimitsError(Explained):
+    """The limits that were asked for are none."""
 
 
 class LockError(Exception):
@@ -57,6 +63,24 @@ class Limits:
     output: int = 1_000_000
     open_files: int = 256
     stack: int = 8 * 2**20
+
+    @classmethod
+    def chosen(cls) -> Limits:
+        """Those of this course: the defaults, with the budget that the environment names.
+
+        Raises:
+            LimitsError: it names no number of seconds.
+        """
+        named = os.environ.get(VARIABLE)
+        if not named:
+            return cls()
+        try:
+            budget = float(named)
+        except ValueError:
+            budget = math.nan
+        if not 1 <= budget <= 3600:
+            raise LimitsError(f"{VARIABLE} is {named!r}: name the seconds for a notebook, 1 to 3600")
+        return cls(call_s=min(cls.call_s, budget / 3), budget_s=budget)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,14 @@ collect_ignore = [name for name, (_, there) in NEEDS.items() if not there]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was not run here."""
+    """Show what the attacks earned, and say what was not run here."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    rows = [row for report in reports for name, row in report.user_properties if name == "attack"]
+    if rows:
+        terminalreporter.section("attacks")
+        for family, name, earned, honest, stopped_by in sorted(rows):
+            told = f"{family:<12} {name:<48} earned {earned:4g}, honest work {honest:4g}   stopped by: {stopped_by}"
+            terminalreporter.write_line(told)
     missing = [what for what, there in NEEDS.values() if not there]
     if not torch.cuda.is_available():
         missing.append("the CUDA parts of questions (no GPU)")

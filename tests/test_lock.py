@@ -17,7 +17,7 @@ from typing import Any
 import locked
 import pytest
 
-from autograde.lock import LAYERS, layers
+from autograde.lock import LAYERS, Limits, LimitsError, layers
 from autograde.seccomp import assemble
 from autograde.syscalls import Unsupported
 
@@ -395,3 +395,21 @@ def test_skipped_folder_is_not_granted(tmp_path: Path) -> None:
     print(sorted(path.name for path in allowed_reads([package / "secret"]) if package in path.parents))
     """
     assert script(text, str(package.parent)).stdout.strip() == "['open.py']"
+
+
+@pytest.mark.parametrize(
+    ("named", "call", "budget"), [("", 10, 30), ("12", 4, 12), ("60", 10, 60), ("1.5", 0.5, 1.5)]
+)
+def test_budget_of_a_course(monkeypatch: pytest.MonkeyPatch, named: str, call: float, budget: float) -> None:
+    """AUTOGRADE_BUDGET names the seconds for a notebook; a call gets a third of them, and 10 at most."""
+    monkeypatch.setenv("AUTOGRADE_BUDGET", named)
+    chosen = Limits.chosen()
+    assert (chosen.call_s, chosen.budget_s) == (call, budget)
+
+
+@pytest.mark.parametrize("named", ["soon", "0", "-5", "nan", "inf", "1e9"])
+def test_budget_that_is_none(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """Another value of AUTOGRADE_BUDGET is refused, with what it may be."""
+    monkeypatch.setenv("AUTOGRADE_BUDGET", named)
+    with pytest.raises(LimitsError, match="1 to 3600"):
+        Limits.chosen()

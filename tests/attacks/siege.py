@@ -1,0 +1,269 @@
+"""A family of attacks, each a submission of its own, graded through both commands beside the same work without it."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import target
+from classroom import bytes_of, environment
+from target import HALF, SLUG, Target
+from tiny_course import TOPIC
+
+from autograde.gradebook import scores
+
+HONEST = "honest"
+BUDGET = 9  # seconds for a notebook, a third of it for a call
+CLUE = "siege-was-here"  # what attacks put in the names of all that they try to leave behind
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A submission that tries something.
+
+    Attributes:
+        name: what it tries.
+        code: a cell at the end of the notebook; at its beginning where `first`. `{root}`, `{home}` and `{clue}`
+            stand for the course, the instructor's home and what to call files.
+        stopped_by: what stops it, for the table.
+        first: whether the cell comes before the work and not after it.
+        work: the answers, by cell.
+        notebook: changes the notebook at last, or gives the bytes to hand in.
+        files: further files of the submission, by name.
+        earns: points, where the attack costs what the work would have earned; None for as much as the work.
+        told: a text that the result must hold: a stop by its name, a note.
+    """
+
+    name: str
+    code: str = ""
+    stopped_by: str = ""
+    first: bool = False
+    work: Mapping[str, str] = field(default_factory=lambda: HALF)
+    notebook: Callable[[Any], Any] = lambda notebook: notebook
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    earns: float | None = None
+    told: str = ""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Fallout:
+    """What both commands made of a family.
+
+    Attributes:
+        target: the course.
+        students: by attack, who handed it in.
+        graded: what `autograde grade --json` wrote, by student.
+        stock: what `nbgrader autograde` wrote into the gradebook of a copy, by student.
+        said: all that the commands printed.
+        left: by attack, all that was written about its student: feedback, autograded notebook, rows.
+        changed: what is not as it was on the machine.
+    """
+
+    target: Target
+    students: dict[str, str]
+    graded: dict[str, dict[str, Any]]
+    stock: dict[str, float]
+    said: str
+    left: dict[str, str]
+    changed: list[str]
+
+
+class Siege:
+    """The tests of a family; a subclass names its attacks."""
+
+    attacks: ClassVar[tuple[Attack, ...]] = ()
+
+    def test_earns_what_the_same_work_earns(
+        self, attack: Attack, fallout: Fallout, record_property: Callable[[str, object], None]
+    ) -> None:
+        """An attack earns exactly what the same work earns without it, or less where it stops itself."""
+        row = fallout.graded[fallout.students[attack.name]]
+        honest = fallout.graded[fallout.students[_twin(attack)]]["score"]
+        family = type(self).__name__.removeprefix("Test")
+        record_property("attack", [family, attack.name, row["score"], honest, attack.stopped_by])
+        assert row["score"] == (honest if attack.earns is None else attack.earns), json.dumps(row, indent=1)
+        assert attack.told in json.dumps(row)
+
+    def test_earns_the_same_in_nbgrader(self, attack: Attack, fallout: Fallout) -> None:
+        """nbgrader's own command writes the same score into the gradebook."""
+        student = fallout.students[attack.name]
+        assert fallout.stock[student] == fallout.graded[student]["score"]
+
+    def test_nothing_leaks(self, attack: Attack, fallout: Fallout) -> None:
+        """No secret is in the feedback, the autograded notebook, the JSON or the report."""
+        found = {where for where, text in fallout.target.secrets.items() if text in fallout.left[attack.name]}
+        assert not found
+
+    def test_machine_is_as_it_was(self, fallout: Fallout) -> None:
+        """No file, process or shared memory is left, and no file of the course or the home was changed."""
+        assert fallout.changed == []
+
+    def test_commands_say_what_they_should(self, fallout: Fallout) -> None:
+        """No secret and no traceback of ours is in what the commands printed."""
+        assert "Traceback" not in fallout.said
+        assert not {where for where, text in fallout.target.secrets.items() if text in fallout.said}
+
+
+def besieged(folder: Path, attacks: Iterable[Attack]) -> Fallout:
+    """Build a course, hand in every attack and its honest twin, and grade them all with both commands.
+
+    Args:
+        folder: where.
+        attacks: a family.
+    """
+    course = target.build(folder)
+    students = _hand_in(course, tuple(attacks))
+    before = _seen(course)
+    other = folder / "other"
+    shutil.copytree(course.root, other, symlinks=True)
+    with _Watch() as watch:
+        said = _run(course, course.root, "autograde", "grade", "--json", "class.json", "--jobs", "2")
+        said += _run(course, course.root, "nbgrader", "generate_feedback", TOPIC)
+        said += _run(course, other, "nbgrader", "autograde", TOPIC)
+    rows = json.loads((course.root / "class.json").read_text(encoding="utf-8"))[SLUG]["students"]
+    graded = {row["student"]: row for row in rows}
+    stock = {student: score.score for (student, _), score in scores(other, TOPIC).items()}
+    left = {name: _written(course, student, graded[student]) for name, student in students.items()}
+    return Fallout(course, students, graded, stock, said, left, watch.left + _changed(course, before))
+
+
+def _hand_in(course: Target, attacks: tuple[Attack, ...]) -> dict[str, str]:
+    students = {}
+    for number, attack in enumerate(attacks):
+        for name, one in ((attack.name, attack), (_twin(attack), Attack(_twin(attack), work=attack.work))):
+            if name not in students:
+                students[name] = f"s{number}-{'twin' if one is not attack else 'attack'}"
+                folder = course.root / "submitted" / students[name] / TOPIC
+                folder.mkdir(parents=True)
+                (folder / f"{SLUG}.ipynb").write_bytes(_submission(course, one))
+                for file, data in one.files.items():
+                    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / file).write_bytes(data)
+    return students
+
+
+def _twin(attack: Attack) -> str:
+    """What the same work without the attack is called: one for all who hand in the same."""
+    return f"{HONEST} {hash(tuple(sorted(attack.work.items()))):x}"
+
+
+def _submission(course: Target, attack: Attack) -> bytes:
+    notebook = json.loads(json.dumps(target.answered(course, dict(attack.work))))
+    if attack.code:
+        code = attack.code
+        for name, value in (("root", course.root), ("home", course.home), ("clue", CLUE)):
+            code = code.replace(f"{{{name}}}", str(value))
+        cell = {"cell_type": "code", "id": "attack", "metadata": {}, "outputs": [], "execution_count": None}
+        names = [one["metadata"].get("nbgrader", {}).get("grade_id") for one in notebook["cells"]]
+        at = names.index("setup") + 1 if attack.first else names.index("word") + 1
+        notebook["cells"].insert(at, {**cell, "source": code})
+    made = attack.notebook(notebook)
+    return made if isinstance(made, bytes) else bytes_of(made)
+
+
+def _run(course: Target, folder: Path, *command: str) -> str:
+    """What a command of the instructor's printed; it must come to an end by itself."""
+    ran = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env=environment(
+            HOME=str(course.home),
+            TMPDIR=str(_temporary(course)),
+            AUTOGRADE_BUDGET=str(BUDGET),
+            SIEGE_SECRET=course.secrets["environment"],
+        ),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        errors="replace",
+    )
+    assert ran.returncode in (0, 1), ran.stderr[-3000:]
+    return ran.stdout + ran.stderr
+
+
+def _temporary(course: Target) -> Path:
+    folder = course.root.parent / "tmp"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _written(course: Target, student: str, row: dict[str, Any]) -> str:
+    """All that a learner may be shown, as one text."""
+    texts = [json.dumps(row, ensure_ascii=False)]
+    for folder in ("feedback", "autograded"):
+        found = (course.root / folder / student).rglob("*")
+        texts += [path.read_text("utf-8", "replace") for path in found if path.is_file()]
+    return "\n".join(texts)
+
+
+def _seen(course: Target) -> dict[Path, bytes]:
+    """The files that grading has no business with: the course's own, what was handed in, the home."""
+    kept = [course.root / name for name in ("autograde", "source", "release", "submitted")]
+    found = [path for top in kept for path in top.rglob("*")] + list(course.home.glob("*.txt"))
+    return {path: path.read_bytes() for path in found if path.is_file() and path.suffix != ".pyc"}
+
+
+def _changed(course: Target, before: dict[Path, bytes]) -> list[str]:
+    """What was changed, and what was left behind anywhere."""
+    after = _seen(course)
+    found = [str(path) for path in before | after if before.get(path) != after.get(path)]
+    found += [str(path) for path in _temporary(course).iterdir()]
+    clue = f"*{CLUE}*"
+    found += [str(path) for top in (course.root.parent, course.home) for path in top.rglob(clue)]
+    for top in ("/", "/tmp", "/dev/shm", "/var/tmp", "/dev/mqueue"):
+        found += [str(path) for path in Path(top).glob(clue)]
+    return found
+
+
+class _Watch:
+    """Sees processes that outlive the commands: as their nearest ancestor, this one is given them.
+
+    Attributes:
+        left: the command lines of those, known at the end. They are ended.
+    """
+
+    def __enter__(self) -> _Watch:
+        self.left: list[str] = []
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._before = _children()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        deadline = time.monotonic() + 5  # what is ending may end
+        while (new := _children() - self._before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in new:
+            self.left.append(Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").replace("\0", " "))
+            os.kill(pid, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+
+
+def _children() -> set[int]:
+    """The processes that this one is the parent of and that still run; those that have ended are reaped."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, fields = int(stat.parent.name), stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == os.getpid():
+            if fields[0] == "Z":
+                os.waitpid(pid, os.WNOHANG)
+            else:
+                found.add(pid)
+    return found
