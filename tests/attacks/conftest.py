@@ -15,4 +15,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="class")
 def fallout(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fallout:
     """What both commands made of this family."""
-    return besieged(tmp_path_factory.mktemp("siege"), request.cls.attacks)
+    return besieged(request.cls.course(tmp_path_factory.mktemp("siege")), request.cls.attacks)

@@ -17,8 +17,7 @@ from typing import Any, ClassVar
 
 import target
 from classroom import bytes_of, environment
-from target import HALF, SLUG, Target
-from tiny_course import TOPIC
+from target import Target
 
 from autograde.gradebook import scores
 
@@ -38,9 +37,10 @@ class Attack:
             stand for the course, the instructor's home and what to call files.
         stopped_by: what stops it, for the table.
         first: whether the cell comes before the work and not after it.
-        work: the answers, by cell.
+        work: answers, by cell, that are not the course's usual ones.
         notebook: changes the notebook at last, or gives the bytes to hand in.
         files: further files of the submission, by name.
+        student: who hands it in; a name is made where there is none.
         earns: points, where the attack costs what the work would have earned; None for as much as the work.
         told: a text that the result must hold: a stop by its name, a note.
     """
@@ -49,9 +49,10 @@ class Attack:
     code: str = ""
     stopped_by: str = ""
     first: bool = False
-    work: Mapping[str, str] = field(default_factory=lambda: HALF)
+    work: Mapping[str, str] = field(default_factory=dict)
     notebook: Callable[[Any], Any] = lambda notebook: notebook
     files: Mapping[str, bytes] = field(default_factory=dict)
+    student: str = ""
     earns: float | None = None
     told: str = ""
 
@@ -87,6 +88,11 @@ class Siege:
 
     attacks: ClassVar[tuple[Attack, ...]] = ()
 
+    @staticmethod
+    def course(folder: Path) -> Target:
+        """Build what is attacked."""
+        return target.build(folder)
+
     def test_earns_what_the_same_work_earns(
         self, attack: Attack, fallout: Fallout, record_property: Callable[[str, object], None]
     ) -> None:
@@ -118,25 +124,24 @@ class Siege:
         assert not {where for where, text in fallout.target.secrets.items() if text in fallout.said}
 
 
-def besieged(folder: Path, attacks: Iterable[Attack]) -> Fallout:
-    """Build a course, hand in every attack and its honest twin, and grade them all with both commands.
+def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
+    """Hand in every attack and its honest twin, and grade them all with both commands.
 
     Args:
-        folder: where.
+        course: what is attacked.
         attacks: a family.
     """
-    course = target.build(folder)
     students = _hand_in(course, tuple(attacks))
     before = _seen(course)
-    other = folder / "other"
+    other = course.root.parent / "other"
     shutil.copytree(course.root, other, symlinks=True)
     with _Watch() as watch:
         said = _run(course, course.root, "autograde", "grade", "--json", "class.json", "--jobs", "2")
-        said += _run(course, course.root, "nbgrader", "generate_feedback", TOPIC)
-        said += _run(course, other, "nbgrader", "autograde", TOPIC)
-    rows = json.loads((course.root / "class.json").read_text(encoding="utf-8"))[SLUG]["students"]
+        said += _run(course, course.root, "nbgrader", "generate_feedback", course.topic)
+        said += _run(course, other, "nbgrader", "autograde", course.topic)
+    rows = json.loads((course.root / "class.json").read_text(encoding="utf-8"))[course.slug]["students"]
     graded = {row["student"]: row for row in rows}
-    stock = {student: score.score for (student, _), score in scores(other, TOPIC).items()}
+    stock = {student: score.score for (student, _), score in scores(other, course.topic).items()}
     left = {name: _written(course, student, graded[student]) for name, student in students.items()}
     return Fallout(course, students, graded, stock, said, left, watch.left + _changed(course, before))
 
@@ -146,10 +151,10 @@ def _hand_in(course: Target, attacks: tuple[Attack, ...]) -> dict[str, str]:
     for number, attack in enumerate(attacks):
         for name, one in ((attack.name, attack), (_twin(attack), Attack(_twin(attack), work=attack.work))):
             if name not in students:
-                students[name] = f"s{number}-{'twin' if one is not attack else 'attack'}"
-                folder = course.root / "submitted" / students[name] / TOPIC
+                students[name] = one.student or f"s{number}-{'twin' if one is not attack else 'attack'}"
+                folder = course.root / "submitted" / students[name] / course.topic
                 folder.mkdir(parents=True)
-                (folder / f"{SLUG}.ipynb").write_bytes(_submission(course, one))
+                (folder / f"{course.slug}.ipynb").write_bytes(_submission(course, one))
                 for file, data in one.files.items():
                     (folder / file).parent.mkdir(parents=True, exist_ok=True)
                     (folder / file).write_bytes(data)
@@ -162,14 +167,15 @@ def _twin(attack: Attack) -> str:
 
 
 def _submission(course: Target, attack: Attack) -> bytes:
-    notebook = json.loads(json.dumps(target.answered(course, dict(attack.work))))
+    notebook = json.loads(json.dumps(target.answered(course, attack.work)))
     if attack.code:
         code = attack.code
         for name, value in (("root", course.root), ("home", course.home), ("clue", CLUE)):
             code = code.replace(f"{{{name}}}", str(value))
         cell = {"cell_type": "code", "id": "attack", "metadata": {}, "outputs": [], "execution_count": None}
         names = [one["metadata"].get("nbgrader", {}).get("grade_id") for one in notebook["cells"]]
-        at = names.index("setup") + 1 if attack.first else names.index("word") + 1
+        last = max(names.index(name) for name in course.answers)
+        at = (names.index("setup") if attack.first else last) + 1
         notebook["cells"].insert(at, {**cell, "source": code})
     made = attack.notebook(notebook)
     return made if isinstance(made, bytes) else bytes_of(made)
@@ -184,7 +190,7 @@ def _run(course: Target, folder: Path, *command: str) -> str:
             HOME=str(course.home),
             TMPDIR=str(_temporary(course)),
             AUTOGRADE_BUDGET=str(BUDGET),
-            SIEGE_SECRET=course.secrets["environment"],
+            SIEGE_SECRET=course.secrets.get("environment", ""),
         ),
         capture_output=True,
         text=True,

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import nbformat
 import tiny_course
 from tiny_course import TOPIC
 
 from autograde.gradebook import Course
+from autograde.question import find
+from autograde.submission import grade_id, kind_of
 
 SLUG = "target"
 
@@ -152,7 +157,6 @@ class Affine(torch.nn.Module):
     "total": "def total(step, n):\n    return sum([step(i) for i in range(n)] + [0 * step(0)])",
     "word": "def word(k):\n    return 'ab' * max(k, 2)",
 }
-HALF_EARNS = 8.0
 WORTH = 20.0
 
 PLACES = ("tests", "mistakes", "source", "fellow", "home", "environment")
@@ -166,11 +170,16 @@ class Target:
         root: the folder in which the commands are run.
         home: the instructor's home.
         secrets: texts that no learner may see, by where they are.
+        topic, slug: the question.
+        answers: what a learner hands in who does not attack, by cell.
     """
 
     root: Path
     home: Path
     secrets: dict[str, str]
+    topic: str = TOPIC
+    slug: str = SLUG
+    answers: Mapping[str, str] = field(default_factory=lambda: HALF)
 
 
 def build(folder: Path) -> Target:
@@ -196,15 +205,43 @@ def build(folder: Path) -> Target:
     home.mkdir()
     (home / "diary.txt").write_text(kept["home"], encoding="utf-8")
     target = Target(root, home, kept)
-    fellow = answered(target, {**HALF, "word": f"def word(k):\n    return {kept['fellow']!r}"})
+    fellow = answered(target, {"word": f"def word(k):\n    return {kept['fellow']!r}"})
     tiny_course.submit(root, "fellow", **{SLUG: fellow})
     return target
 
 
-def answered(target: Target, cells: dict[str, str]) -> Any:
-    """A learner's notebook: the release with this code in its answer cells."""
-    notebook = tiny_course.released(target.root, SLUG)
-    for name, source in cells.items():
+def borrowed(folder: Path, slug: str) -> Target:
+    """A course of one real question, answered right; it has no secrets.
+
+    Args:
+        folder: where; made here.
+        slug: the question.
+    """
+    question = find(slug)
+    root, home = folder / "course", folder / "home"
+    shutil.copytree(question.tests.parent, root / "autograde" / "questions" / question.topic / slug)
+    (root / "autograde" / "questions" / "syllabus.toml").write_text(
+        f'[{question.topic}]\ntitle = "T"\n[{question.topic}.questions.{slug}]\ntitle = "T"\n'
+        "difficulty = 1\nminutes = 5\n",
+        encoding="utf-8",
+    )
+    (root / "source" / question.topic).mkdir(parents=True)
+    shutil.copy(question.source, root / "source" / question.topic)
+    (root / "nbgrader_config.py").write_text(tiny_course.CONFIG, encoding="utf-8")
+    Course(root).release(question.topic)
+    home.mkdir()
+    right = {
+        grade_id(cell): "".join(cell["source"])
+        for cell in question.source_notebook["cells"]
+        if kind_of(cell) == "learner" and grade_id(cell)
+    }
+    return Target(root, home, {}, question.topic, slug, right)
+
+
+def answered(target: Target, cells: Mapping[str, str]) -> Any:
+    """A learner's notebook: the release with the course's answers, or these in their place."""
+    notebook = nbformat.read(target.root / "release" / target.topic / f"{target.slug}.ipynb", as_version=4)
+    for name, source in {**target.answers, **cells}.items():
         tiny_course.cell_of(notebook, name).source = source
     return notebook
 
