@@ -87,7 +87,13 @@ def grade_class(
     count = jobs or min(os.cpu_count() or 1, -(-len(todo) // PER_WORKER))
     with (
         # First: nbgrader is read in while it warms up. The journal does not wait for that.
-        Crew(todo, count, working, limits or Limits.chosen(), lambda task, result: journal.put(task.name, result)) as crew,
+        Crew(
+            todo,
+            count,
+            working,
+            limits or Limits.chosen(),
+            lambda task, result: journal.put(task.name, result),
+        ) as crew,
         _recorder(folder, root, roll, seed, again) if keep else nullcontext() as recorder,
     ):
         _work(crew, roll, recorder, graded)

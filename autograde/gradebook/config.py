@@ -9,6 +9,7 @@ from typing import Any
 from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback, GenerateSolution
 from nbgrader.preprocessors import Execute, SaveAutoGrades
 
+from autograde.gradebook.export import SafeCsvExportPlugin
 from autograde.gradebook.exporter import SubmissionExporter
 from autograde.gradebook.feedback import CleanFeedback
 from autograde.gradebook.grades import GradeInRoom, SaveVerdicts
@@ -35,6 +36,8 @@ def configure(c: Any) -> None:
     )
     c.GenerateAssignment.preprocessors = _first(DropAnswers, _listed(c, GenerateAssignment, "preprocessors"))
     c.GenerateFeedback.preprocessors = _first(CleanFeedback, _listed(c, GenerateFeedback, "preprocessors"))
+    if "plugin_class" not in c.ExportApp:
+        c.ExportApp.plugin_class = SafeCsvExportPlugin
     if "solution_directory" not in c.CourseDirectory:
         c.CourseDirectory.solution_directory = "solutions"
 

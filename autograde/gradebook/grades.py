@@ -11,11 +11,11 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute, SaveAutoGrades
 
 from autograde import card
-from autograde.gradebook.feedback import inert
+from autograde.gradebook.feedback import disarmed, inert
 from autograde.gradebook.results import question_of, results_for
 from autograde.handin import content
 from autograde.question import Question
-from autograde.submission import SubmissionError, grade_id, kind_of
+from autograde.submission import SubmissionError, grade_id, is_locked, kind_of
 from autograde.verdict import Result
 
 RESULT = "autograde_result"  # where the result travels from the one step to the other
@@ -127,6 +127,8 @@ def _show(nb: Any, question: Question, result: Result) -> None:
         if shown.index < len(nb.cells) and nb.cells[shown.index].cell_type == "code":
             nb.cells[shown.index].outputs = inert(map(nbformat.from_dict, shown.outputs))
     for cell in nb.cells:
+        if cell.cell_type != "code" and not is_locked(cell):
+            cell.source = disarmed(cell.source)
         if kind_of(cell) == "check":
             cell.outputs = [_card(question, result, part_of(grade_id(cell)))]
 

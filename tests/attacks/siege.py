@@ -69,7 +69,8 @@ class Fallout:
         students: by attack, who handed it in.
         graded: what `autograde grade --json` wrote, by student.
         stock: what `nbgrader autograde` wrote into the gradebook of a copy, by student.
-        said: all that the commands printed.
+        said: what our own command printed.
+        stock_said: what nbgrader's commands printed.
         left: by attack, all that was written about its student: feedback, autograded notebook, rows.
         changed: what is not as it was on the machine.
     """
@@ -79,6 +80,7 @@ class Fallout:
     graded: dict[str, dict[str, Any]]
     stock: dict[str, float]
     said: str
+    stock_said: str
     left: dict[str, str]
     changed: list[str]
 
@@ -120,8 +122,9 @@ class Siege:
 
     def test_commands_say_what_they_should(self, fallout: Fallout) -> None:
         """No secret and no traceback of ours is in what the commands printed."""
-        assert "Traceback" not in fallout.said
-        assert not {where for where, text in fallout.target.secrets.items() if text in fallout.said}
+        said = fallout.said + fallout.stock_said
+        assert "Traceback" not in said
+        assert not {where for where, text in fallout.target.secrets.items() if text in said}
 
 
 def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
@@ -137,13 +140,15 @@ def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
     shutil.copytree(course.root, other, symlinks=True)
     with _Watch() as watch:
         said = _run(course, course.root, "autograde", "grade", "--json", "class.json", "--jobs", "2")
-        said += _run(course, course.root, "nbgrader", "generate_feedback", course.topic)
-        said += _run(course, other, "nbgrader", "autograde", course.topic)
+        stock_said = _run(course, course.root, "nbgrader", "generate_feedback", course.topic)
+        stock_said += _run(course, other, "nbgrader", "autograde", course.topic)
     rows = json.loads((course.root / "class.json").read_text(encoding="utf-8"))[course.slug]["students"]
     graded = {row["student"]: row for row in rows}
     stock = {student: score.score for (student, _), score in scores(other, course.topic).items()}
     left = {name: _written(course, student, graded[student]) for name, student in students.items()}
-    return Fallout(course, students, graded, stock, said, left, watch.left + _changed(course, before))
+    return Fallout(
+        course, students, graded, stock, said, stock_said, left, watch.left + _changed(course, before)
+    )
 
 
 def _hand_in(course: Target, attacks: tuple[Attack, ...]) -> dict[str, str]:
