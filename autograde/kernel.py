@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 from functools import cache
+from pathlib import Path
 
 MACHINE = platform.machine()
 
@@ -40,6 +41,14 @@ def prctl(option: int, *arguments: int | bytes) -> int:
     """
     filled = (*arguments, 0, 0, 0, 0)[:4]
     return _checked(_libc().prctl(ctypes.c_int(option), *map(_register, filled)))
+
+
+def numbering() -> str:
+    """Equal for processes that call a third one by the same number; "" where nobody says."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
 
 
 def _register(value: int | bytes | None) -> ctypes.c_long | ctypes.c_char_p:

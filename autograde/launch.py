@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 # What a learner's code may need; nothing that names a course, a user or a secret.
@@ -18,13 +19,16 @@ _BOOT = (
 )
 
 
-def launch(module: str, *numbers: int, stderr: int | None) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def launch(
+    module: str, *numbers: int, stderr: int | None, within: Sequence[str] = ()
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start a process, and give the socket on which it is asked.
 
     Args:
         module: of ours; its `main` is called with the number of its end of the socket.
         numbers: further arguments of `main`.
         stderr: as in subprocess.Popen.
+        within: a command to start it by.
     """
     ours, theirs = socket.socketpair()  # requests and replies take turns, each small enough to come whole
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -38,7 +42,7 @@ def launch(module: str, *numbers: int, stderr: int | None) -> tuple[subprocess.P
         "MKL_NUM_THREADS": "1",
     }
     path = json.dumps([entry for entry in sys.path if entry and Path(entry).exists()])
-    command = [sys.executable, "-s", "-P", "-X", "utf8", "-c", _BOOT.format(module=module), path]
+    command = [*within, sys.executable, "-s", "-P", "-X", "utf8", "-c", _BOOT.format(module=module), path]
     with theirs:
         process = subprocess.Popen(  # noqa: S603  our own interpreter, our own code
             [*command, str(theirs.fileno()), *map(str, numbers)],

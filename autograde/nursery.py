@@ -122,7 +122,7 @@ def main(control: int, zygotes: int) -> None:
     zygote.libraries()
     pairs = [socket.socketpair() for _ in range(zygotes)]
     asking, asked = [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
-    if os.fork() == 0:
+    if pairs and os.fork() == 0:
         _become("zygote", lambda: zygote.serve(asked), sock, *asking)
     for one in asked:
         one.close()

@@ -17,10 +17,12 @@ from typing import Any, BinaryIO, NoReturn
 
 from autograde import stops, wire
 from autograde.errors import Explained
+from autograde.kernel import numbering
 from autograde.launch import launch
 from autograde.lock import Limits
 from autograde.outputs import joined
 from autograde.scratch import Scratch, sweep
+from autograde.wrapper import VARIABLE, wrapper
 
 TICK = 0.05  # seconds between two looks at a busy room
 SCRATCH_TICK = 0.25  # seconds between two looks at its files
@@ -43,6 +45,9 @@ class Zygote:
         limits: what each room may use.
         without: layers of the lock to leave out, for the tests of the others.
 
+    Raises:
+        WrapperError: the command that it is to be started by is not there.
+
     Attributes:
         missing: layers that this machine does not give, each with the reason; known once it is warm.
     """
@@ -54,6 +59,8 @@ class Zygote:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._warm = False
+        self._within = wrapper()
+        self._useless = ""  # why starting it again would not help
 
     def __enter__(self) -> Zygote:
         return self
@@ -72,7 +79,7 @@ class Zygote:
         if control is not None:
             self._control = control
         else:
-            self._process, self._control = launch("zygote", stderr=subprocess.PIPE)
+            self._process, self._control = launch("zygote", stderr=subprocess.PIPE, within=self._within)
 
     def open(self) -> Room:
         """A fresh room, in a scratch folder of its own."""
@@ -120,14 +127,22 @@ class Zygote:
             self._process = None
 
     def _ready(self) -> socket.socket:
+        if self._useless:
+            raise Broken(self._useless)
         if self._process is not None and self._process.poll() is not None:
             self.close()  # somebody killed it: start another
         if self._control is None:
             self.start()
         assert self._control is not None
         if not self._warm:
-            self.missing = self._reply(self._control)["missing"]
-            self._warm = True
+            ready = self._reply(self._control)
+            if ready["numbering"] != numbering():
+                self._useless = (
+                    "the rooms' processes have other numbers in there than here, so that none could be watched: "
+                    f"let {VARIABLE} share the processes (no --unshare-pid) and /proc"
+                )
+                raise Broken(self._useless)
+            self.missing, self._warm = ready["missing"], True
         return self._control
 
     def _reply(self, control: socket.socket) -> Any:

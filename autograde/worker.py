@@ -13,11 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from autograde.errors import GraderError
+from autograde.errors import Explained
 from autograde.grading import Grader
 from autograde.lock import Limits
-from autograde.question import Question, QuestionError, find
-from autograde.room import Broken
+from autograde.question import Question, find
+from autograde.wrapper import wrapper
 
 
 def main(stream: socket.socket, rooms: socket.socket | None) -> None:
@@ -35,7 +35,7 @@ def main(stream: socket.socket, rooms: socket.socket | None) -> None:
     tempfile.tempdir = None  # asked for when the libraries were imported
     root = Path(setup["root"])
     with Grader(Limits(**setup["limits"]), working=Path(setup["working"])) as grader:
-        grader.zygote.start(rooms)
+        grader.zygote.start(None if wrapper() else rooms)
         for line in requests:
             answers.write(json.dumps(_answer(grader, root, json.loads(line))) + "\n")
             answers.flush()
@@ -48,6 +48,6 @@ def _answer(grader: Grader, root: Path, request: dict[str, Any]) -> dict[str, An
             result = grader.refused(question, request["problem"])
         else:
             result = grader.grade(question, base64.b64decode(request["data"]), request["seed"])
-    except (GraderError, QuestionError, Broken) as error:
+    except Explained as error:
         return {"broken": str(error)}
     return {"result": result.to_json(), "missing": grader.zygote.missing}

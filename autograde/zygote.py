@@ -21,6 +21,7 @@ from typing import Any
 
 from autograde import stops, wire
 from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.kernel import numbering
 from autograde.lock import Limits, allowed_reads, lock
 from autograde.scratch import Scratch
 from autograde.shell import Shell, captured, make, run_cell
@@ -51,7 +52,7 @@ def serve(controls: Sequence[socket.socket]) -> None:
     poll = select.poll()
     for fd, sock in asking.items():
         poll.register(fd, select.POLLIN)
-        _say(sock, {"missing": missing})
+        _say(sock, {"missing": missing, "numbering": numbering()})
     while asking:
         for fd, _ in poll.poll():
             data, fds = _asked(asking[fd])
