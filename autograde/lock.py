@@ -51,6 +51,7 @@ class Limits:
         file: bytes of one file.
         disk: bytes of all files; the parent watches.
         output: characters printed; the parent counts.
+        answers: bytes of memory that what it answers may take in the parent: tests and recognition keep it.
         open_files: files open at once.
         stack: bytes of the main thread's stack.
     """
@@ -61,6 +62,7 @@ class Limits:
     file: int = 16 * 2**20
     disk: int = 64 * 2**20
     output: int = 1_000_000
+    answers: int = 2**30
     open_files: int = 256
     stack: int = 8 * 2**20
 

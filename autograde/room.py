@@ -27,6 +27,7 @@ from autograde.wrapper import VARIABLE, wrapper
 TICK = 0.05  # seconds between two looks at a busy room
 SCRATCH_TICK = 0.25  # seconds between two looks at its files
 MAX_PATH = 1000  # characters: deeper folders cost too much to be looked through
+OBJECTS = 16  # bytes of memory that a byte of JSON may become
 MAX_SHOWN = 4 * 2**20  # bytes kept of what a cell showed before it ended its room
 
 
@@ -165,6 +166,7 @@ class Room:
     Attributes:
         cause: why it ended, "" while it lives.
         shown: outputs of the cell that ended it, up to then, as the room told them.
+        received: about how many bytes of memory its answers took here, were they all kept.
     """
 
     def __init__(
@@ -172,8 +174,11 @@ class Room:
     ) -> None:
         self.cause = ""
         self.shown: list[Any] = []
+        self.received = 0
+        sock.setblocking(False)  # what does not read, or has nothing to say, must not hold us
         self._zygote, self._pid, self._sock, self._scratch, self._shown = zygote, pid, sock, scratch, shown
         self._limits = zygote.limits
+        self._next_look = time.monotonic() + SCRATCH_TICK  # at its files, however short the requests are
         self._number = 0
         self._locked = False  # whether it has said so, before anything of the learner's runs
 
@@ -203,15 +208,18 @@ class Room:
         number = self._number  # a callback may ask too, before this is answered
         frame = wire.pack({"number": number, **message}, asker.export)
         watch = _Watch(self, time.monotonic() + seconds, seconds, doing)
-        self._sock.settimeout(seconds)  # a room that does not read must not hold us
         try:
-            wire.send(self._sock, frame)
+            wire.send(self._sock, frame, watch.to_write)
             if not self._locked:
-                watch.wait()
+                watch.to_read()
                 with contextlib.suppress(ConnectionResetError):
                     self._locked = bool(self._sock.recv(1))
             while True:
-                answer = wire.unpack(*wire.receive(self._sock, watch.wait), asker.resolve)
+                header, payload = wire.receive(self._sock, watch.to_read)
+                self.received += len(payload) + OBJECTS * len(header)
+                if self.received > self._limits.answers:
+                    self._end(f"sent more than {stops.size(self._limits.answers)} of data in {doing}", doing)
+                answer = wire.unpack(header, payload, asker.resolve)
                 if not isinstance(answer, dict):
                     raise wire.WireError("not an answer")
                 if "callback" not in answer:
@@ -219,14 +227,13 @@ class Room:
                 returned = asker.callback(answer)
                 if self.cause:  # it asked, and that ended the room
                     raise Stopped(self.cause)
-                wire.send(self._sock, wire.pack(returned, asker.export))
+                wire.send(self._sock, wire.pack(returned, asker.export), watch.to_write)
         except wire.Closed:
             self._end(None, doing)
-        except TimeoutError:
-            self._end(f"ran longer than {seconds:.3g} s in {doing}", doing)
         except wire.WireError as error:
             self._end(f"sent an answer that is no data ({error}) in {doing}", doing)
-        if answer.get("number") != number or not ("value" in answer or "error" in answer):
+        told = answer.get("number")
+        if type(told) is not int or told != number or not ("value" in answer or "error" in answer):
             self._end(f"sent an answer out of order in {doing}", doing)
         return dict(answer)
 
@@ -326,30 +333,37 @@ class Room:
 
 
 class _Watch:
-    """Waits for the room's answer and ends the room where it takes too much."""
+    """Waits for the room and ends it where it takes too much, however often it has something to say."""
 
     def __init__(self, room: Room, deadline: float, seconds: float, doing: str) -> None:
         self.room, self.deadline, self.seconds, self.doing = room, deadline, seconds, doing
-        self.base = 0
-        self.look = time.monotonic() + SCRATCH_TICK
         self.poll = select.poll()
-        self.poll.register(room._sock, select.POLLIN)
 
-    def wait(self) -> None:
+    def to_read(self) -> None:
         """Return when there is something to read."""
-        room, limits = self.room, self.room._limits
+        self._wait(select.POLLIN)
+
+    def to_write(self) -> None:
+        """Return when something can be written."""
+        self._wait(select.POLLOUT)
+
+    def _wait(self, event: int) -> None:
+        self.poll.register(self.room._sock, event)
         while True:
             now = time.monotonic()
             if now >= self.deadline:
-                room._end(f"ran longer than {self.seconds:.3g} s in {self.doing}", self.doing)
+                self.room._end(f"ran longer than {self.seconds:.3g} s in {self.doing}", self.doing)
+            if now >= self.room._next_look:
+                self.room._next_look = now + SCRATCH_TICK
+                self._look(self.room.excess())
             if self.poll.poll(max(0.0, min(TICK, self.deadline - now)) * 1000):
                 return
-            # Twice the limit: RLIMIT_DATA says no first and lets the code see a MemoryError; this is for
-            # what it does not count.
-            if room.memory() > 2 * limits.memory:
-                room._end(f"asked for more than {stops.size(limits.memory)} in {self.doing}", self.doing)
-            if now >= self.look:
-                self.look = now + SCRATCH_TICK
-                excess = room.excess()
-                if excess:
-                    room._end(f"{excess} in {self.doing}", self.doing)
+            self._look("")
+
+    def _look(self, excess: str) -> None:
+        # Twice the limit: RLIMIT_DATA says no first and lets the code see a MemoryError; this is for
+        # what it does not count.
+        if self.room.memory() > 2 * self.room._limits.memory:
+            excess = f"asked for more than {stops.size(self.room._limits.memory)}"
+        if excess:
+            self.room._end(f"{excess} in {self.doing}", self.doing)

@@ -35,6 +35,7 @@ class RoomSitting:
         )
         self._hung = 0.0  # seconds that went into cells that were stopped
         self._threads = 0  # those that its cells started
+        self._received = 0  # bytes of memory that the answers to tests took, over all rooms
         self._test_began = 0.0
         self._cut = ""  # what left the last request less than call_s
         self.broken: Broken | None = None  # the sandbox failed: whatever the tests said then is worth nothing
@@ -89,6 +90,8 @@ class RoomSitting:
             raise
         except Stopped as stop:
             raise StudentError(self._stopped(str(stop)), stopped=True) from None
+        finally:
+            self._received = self._room.received
         self._name_stop(answer.get("error"), doing)
         if message["verb"] == "get" and "error" in answer:
             self._explain(answer["error"], doing)
@@ -136,11 +139,14 @@ class RoomSitting:
             ran = answer.get("value")
             if isinstance(ran, dict):
                 self.outputs.setdefault(cell.index, clean(ran.get("outputs")))
-                if ran.get("error"):
-                    self._errors[cell.name] = f"the cell '{cell.name}' raised {text(ran.get('line'))[:300]}"
-                    if ran.get("line") == "NotImplementedError":
+                error, line = text(ran.get("error")), text(ran.get("line"))
+                if error:
+                    self._errors[cell.name] = f"the cell '{cell.name}' raised {line[:300]}"
+                    if line == "NotImplementedError":
                         self._unwritten.add(cell.name)
-                    self._name_stop({"kinds": [ran["error"]], "message": ran.get("line")}, doing)
+                    self._name_stop({"kinds": [error], "message": line}, doing)
+        # Answers to tests are kept, over all rooms. Those of cells are not.
+        self._room.received = self._received
         self._threads, _ = self._room.threads()
 
     def _ask(self, message: dict[str, Any], doing: str, seconds: float | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ What is not data crosses as a reference, by the two functions that each side giv
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -23,6 +24,7 @@ MAX_HEADER = 4 * 2**20
 MAX_PAYLOAD = 256 * 2**20
 MAX_DEPTH = 64
 MAX_BITS = 13_000  # of an integer: Python writes out no more than 4300 digits
+MAX_CHARACTER = 0x10FFFF
 MAX_COLLISIONS = 1000  # keys of one set or dict with equal hashes
 
 Tree = Any
@@ -212,11 +214,12 @@ class _Decoder:
             raise WireError("an unknown dtype")
         dtype, data = np.dtype(name), self.buffer(index)
         self._fits(shape, dtype.itemsize, data)
-        return (
-            np.frombuffer(bytearray(data), dtype=dtype).reshape(shape)
-            if data.nbytes
-            else np.empty(shape, dtype)
-        )
+        if not data.nbytes:
+            return np.empty(shape, dtype)
+        flat = np.frombuffer(bytearray(data), dtype=dtype)
+        if dtype.kind == "U":
+            _written(flat.view(dtype.str[0] + "u4"))
+        return flat.reshape(shape)
 
     def tensor(self, rest: list[Any]) -> torch.Tensor:
         name, shape, index, parameter, grad = rest
@@ -277,6 +280,11 @@ def _text(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
+def _written(codes: Any) -> None:
+    """Put a question mark, as in text, in place of what is no character, or half of one: nothing could print it."""
+    codes[(codes > MAX_CHARACTER) | ((codes >= 0xD800) & (codes < 0xE000))] = ord("?")
+
+
 # --- frames ---------------------------------------------------------------------------------------------
 
 
@@ -326,10 +334,20 @@ def unpack(header: bytes, payload: bytes, resolve: Resolve) -> Any:
         raise WireError(f"not a frame: {type(error).__name__}") from None
 
 
-def send(sock: socket.socket, frame: bytes) -> None:
-    """Send one frame; Closed where the other side is gone."""
+def send(sock: socket.socket, frame: bytes, wait: Callable[[], None] = lambda: None) -> None:
+    """Send one frame; Closed where the other side is gone.
+
+    Args:
+        sock: the socket.
+        frame: what `pack` made.
+        wait: called before each write; returns when something can be written, raises to give up.
+    """
+    left = memoryview(frame)
     try:
-        sock.sendall(frame)
+        while left:
+            wait()
+            with contextlib.suppress(BlockingIOError):
+                left = left[sock.send(left) :]
     except (BrokenPipeError, ConnectionResetError):
         raise Closed from None
 
@@ -356,6 +374,8 @@ def _exactly(sock: socket.socket, size: int, wait: Callable[[], None]) -> bytes:
             part = sock.recv(min(left, 2**20))
         except ConnectionResetError:
             part = b""
+        except BlockingIOError:
+            raise WireError("bytes out of band") from None
         if not part:
             raise Closed
         parts.append(part)

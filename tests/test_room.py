@@ -147,6 +147,10 @@ FORGERIES = {
         "frame(['d', [['callback', 0], ['args', ['l', []]], ['kwargs', ['d', []]]]])",
         "sent an answer that is no data (a call of what was not given)",
     ),
+    "number that is none": (
+        "frame(['d', [['number', ['l', []]], ['value', 1]]])",
+        "sent an answer out of order",
+    ),
     "forged handle": ("answer(call_number(), ['h', 'x', 1, 2, 3])", "sent an answer that is no data"),
 }
 
@@ -234,6 +238,33 @@ def test_slow_answer(sit):
     drip += "while True: s.send(b' '); time.sleep(0.01)"
     _, student = sit(SOCKET + function("f", drip))
     assert cause(student.f) == "ran longer than 2 s in f"
+
+
+def test_talkative_process_is_watched(sit):
+    """A process that has something to say all the while is watched all the same."""
+    body = "n = 0\nwhile True:\n    open(f'f{n}', 'wb').write(bytes(2**20)); n += 1; x(n)"
+    _, student = sit(function("f", body))
+    assert cause(lambda: student.f(lambda n: n)) == "wrote more than 8 MiB of files in f"
+
+
+def test_deaf_process_is_watched(sit):
+    """A process that no longer reads what it is sent is watched all the same."""
+    body = "import autograde.wire\nautograde.wire.receive = fill"
+    fill = function("fill", "n = 0\nwhile True:\n    open(f'f{n % 50}', 'wb').write(bytes(2**20)); n += 1")
+    _, student = sit(fill, function("f", body))
+    student.f()
+    assert cause(lambda: student.f(bytes(2**24))) == "wrote more than 8 MiB of files in f"
+
+
+def test_too_many_answers(sit):
+    """Answers that are each small enough are cut off where they would fill the grader's memory, over all tests."""
+    sitting, _ = sit("def f(): return bytes(2**24)")
+    for _ in range(3):
+        assert len(Student(sitting).f()) == 2**24
+        sitting.begin(2)
+    for _ in range(2):
+        assert cause(Student(sitting).f) == "sent more than 64 MiB of data in f"
+        sitting.begin(3)
 
 
 def test_socket_closed(sit):

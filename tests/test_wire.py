@@ -229,6 +229,13 @@ def test_array_of_text():
         assert same_array(sent(array), array)
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_array_of_no_text(order):
+    """What is no character in an array of text arrives as a question mark: it could be neither printed nor stored."""
+    codes = np.array([0x61, 0xD800, 0xFFFFFFFF, 0x10FFFF], dtype=f"{order}u4")
+    assert sent(codes.view(f"{order}U1")).tolist() == ["a", "?", "?", "\U0010ffff"]
+
+
 def test_array_scalars():
     """A NumPy scalar arrives as a scalar of its own dtype."""
     for scalar in (
@@ -503,6 +510,15 @@ def test_claimed_sizes(head, body):
         with pytest.raises(WireError, match="larger than allowed"):
             wire.receive(ours)
         assert ours.recv(10) == b"rest"
+
+
+def test_nothing_where_something_was_promised():
+    """A socket that is ready and gives nothing, as out-of-band bytes make it, holds nobody up."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        with pytest.raises(wire.WireError, match="out of band"):
+            wire.receive(ours)
 
 
 def test_claimed_size_costs_nothing():
