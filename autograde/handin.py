@@ -76,12 +76,17 @@ def handed_in(
                 )
 
 
+def home_of(folder: Path) -> Path:
+    """Where a submission really is, whose folder lies two below submitted/: a link in its place leads elsewhere."""
+    return folder.parents[1].resolve() / folder.parent.name / folder.name
+
+
 def content(path: Path, home: Path) -> bytes:
     """The bytes of a submitted file.
 
     Args:
         path: the file.
-        home: the folder of the submission; a link that leads out of it is refused.
+        home: the folder of the submission; a link that leads out of it, or that it is itself, is refused.
 
     Raises:
         SubmissionError: it can't be read, or is too large.
@@ -92,7 +97,7 @@ def content(path: Path, home: Path) -> bytes:
             raise SubmissionError(
                 "not a notebook: a folder or a device has its name: hand in the .ipynb file"
             )
-        if home.resolve() not in path.resolve().parents:
+        if home_of(home) not in path.resolve().parents:
             raise SubmissionError("a link to a file outside the submission: hand in the .ipynb file itself")
         if state.st_size > MAX_BYTES:
             raise SubmissionError(

@@ -10,6 +10,7 @@ import nbformat
 from nbconvert.exporters import NotebookExporter
 from nbconvert.exporters.exporter import ResourcesDict
 
+from autograde.gradebook.collected import keep_to_plain_files
 from autograde.gradebook.results import question_of
 from autograde.handin import content
 from autograde.question import Question
@@ -25,6 +26,10 @@ class SubmissionExporter(NotebookExporter):
     """
 
     export_from_notebook = None  # not for the menu of JupyterLab
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        keep_to_plain_files(self.parent)
 
     def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[str, Any]:
         """The notebook in this file, after the preprocessors."""
