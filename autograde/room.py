@@ -216,9 +216,10 @@ class Room:
                     self._locked = bool(self._sock.recv(1))
             while True:
                 header, payload = wire.receive(self._sock, watch.to_read)
-                self.received += len(payload) + OBJECTS * len(header)
-                if self.received > self._limits.answers:
+                size = len(payload) + OBJECTS * len(header)
+                if self.received + size > self._limits.answers:
                     self._end(f"sent more than {stops.size(self._limits.answers)} of data in {doing}", doing)
+                self.received += size
                 answer = wire.unpack(header, payload, asker.resolve)
                 if not isinstance(answer, dict):
                     raise wire.WireError("not an answer")
