@@ -40,9 +40,12 @@ class Attack:
         work: answers, by cell, that are not the course's usual ones.
         notebook: changes the notebook at last, or gives the bytes to hand in.
         files: further files of the submission, by name.
+        plant: puts there what is no plain file; called with the submission's folder.
         student: who hands it in; a name is made where there is none.
         earns: points, where the attack costs what the work would have earned; None for as much as the work.
         told: a text that the result must hold: a stop by its name, a note.
+        shows: a text that its cells must show, and that its code does not hold: an attack that never got to its
+            point proves nothing.
     """
 
     name: str
@@ -52,9 +55,11 @@ class Attack:
     work: Mapping[str, str] = field(default_factory=dict)
     notebook: Callable[[Any], Any] = lambda notebook: notebook
     files: Mapping[str, bytes] = field(default_factory=dict)
+    plant: Callable[[Path], None] = lambda folder: None
     student: str = ""
     earns: float | None = None
     told: str = ""
+    shows: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -105,6 +110,7 @@ class Siege:
         record_property("attack", [family, attack.name, row["score"], honest, attack.stopped_by])
         assert row["score"] == (honest if attack.earns is None else attack.earns), json.dumps(row, indent=1)
         assert attack.told in json.dumps(row)
+        assert attack.shows in fallout.left[attack.name], fallout.left[attack.name][-5000:]
 
     def test_earns_the_same_in_nbgrader(self, attack: Attack, fallout: Fallout) -> None:
         """nbgrader's own command writes the same score into the gradebook."""
@@ -135,9 +141,12 @@ def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
         attacks: a family.
     """
     students = _hand_in(course, tuple(attacks))
-    before = _seen(course)
     other = course.root.parent / "other"
     shutil.copytree(course.root, other, symlinks=True)
+    for root in (course.root, other):
+        for attack in attacks:
+            attack.plant(root / "submitted" / students[attack.name] / course.topic)
+    before = _seen(course)
     with _Watch() as watch:
         said = _run(course, course.root, "autograde", "grade", "--json", "class.json", "--jobs", "2")
         stock_said = _run(course, course.root, "nbgrader", "generate_feedback", course.topic)
