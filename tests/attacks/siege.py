@@ -235,7 +235,8 @@ def _seen(course: Target) -> dict[Path, bytes]:
     """The files that grading has no business with: the course's own, what was handed in, the home."""
     kept = [course.root / name for name in ("autograde", "source", "release", "submitted")]
     found = [path for top in kept for path in top.rglob("*")] + list(course.home.glob("*.txt"))
-    return {path: path.read_bytes() for path in found if path.is_file() and path.suffix != ".pyc"}
+    files = (path for path in found if path.is_file() and not path.is_symlink() and path.suffix != ".pyc")
+    return {path: path.read_bytes() for path in files}
 
 
 def _changed(course: Target, before: dict[Path, bytes]) -> list[str]:

@@ -50,7 +50,7 @@ def total(step, n):
     return sum(step(i) for i in range(n))
     ### END SOLUTION
 """,
-    "word": "def word(k):\n    ### BEGIN SOLUTION\n    return 'ab' * k\n    ### END SOLUTION\n",
+    "word": "def word(k):\n    ### BEGIN SOLUTION\n    if k < 0:\n        raise ValueError('k is negative')\n    return 'ab' * k\n    ### END SOLUTION\n",
 }
 
 TESTS = '''
@@ -132,6 +132,15 @@ TESTS = '''
     def test_no_word(student):
         """repeats a word zero times"""
         assert student.word(0) == "" and student.word(1) == "ab", "the shortest words came out wrong"
+
+
+    @pytest.mark.points(2)
+    @pytest.mark.task("word")
+    def test_refusal(student, raises):
+        """refuses to repeat less often than never"""
+        assert student.word(2) == "abab", "the word came out wrong"
+        with raises(ValueError):
+            student.word(-1)
 '''
 
 MISTAKES = """
@@ -157,7 +166,7 @@ class Affine(torch.nn.Module):
     "total": "def total(step, n):\n    return sum([step(i) for i in range(n)] + [0 * step(0)])",
     "word": "def word(k):\n    return 'ab' * max(k, 2)",
 }
-WORTH = 20.0
+WORTH = 22.0
 
 PLACES = ("tests", "mistakes", "source", "fellow", "home", "environment")
 
