@@ -45,7 +45,7 @@ class Endpoint:
             self._last = number = self._last + 1
             self._objects[number] = value  # kept alive, so that its id() stays its own
             self._numbers[id(value)] = number
-        return ["h", number, type(value).__name__[:100], callable(value), _bases(value)]
+        return ["h", number, _name(type(value))[:100], callable(value), _bases(value)]
 
     def resolve(self, tree: Tree) -> object:
         """The object that a reference means; a stub that calls back for a grader's callable."""
@@ -170,14 +170,14 @@ class _Space:
 
 def described(error: BaseException) -> dict[str, Any]:
     """An exception as data: its builtin type names, its message, the learner's own lines of the traceback."""
-    kinds = [kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "builtins"]
+    kinds = [_name(kind) for kind in _mro(type(error)) if _BUILTIN.get(_name(kind)) is kind]
     try:
         message = str(error)
     except BaseException as nested:  # noqa: BLE001  a learner's __str__ may raise anything
         message = f"({type(nested).__name__} in its __str__)"
     lines = []
     try:
-        for frame in traceback.extract_tb(error.__traceback__)[-200:]:
+        for frame in traceback.extract_tb(_traceback(error))[-200:]:
             if (
                 "ipython-input" in frame.filename
                 or "ipykernel_" in frame.filename
@@ -187,7 +187,7 @@ def described(error: BaseException) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  a forged traceback
         lines = []
     return {
-        "type": type(error).__name__[:100],
+        "type": _name(type(error))[:100],
         "kinds": kinds,
         "message": message[:MAX_MESSAGE],
         "lines": lines[-5:],
@@ -202,6 +202,12 @@ def rebuilt(raised: dict[str, str]) -> Exception:
     return (kind if is_exception else RuntimeError)(raised["message"])
 
 
+# What a class or an error really says of itself, whatever its own attributes of these names say.
+_name, _mro = (type.__dict__[name].__get__ for name in ("__name__", "__mro__"))
+_traceback = BaseException.__dict__["__traceback__"].__get__
+_BUILTIN = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
+
+
 def _bases(value: object) -> list[str]:
-    kind = value if isinstance(value, type) else type(value)
-    return [base.__name__[:100] for base in kind.__mro__[:20]]
+    kind = value if issubclass(type(value), type) else type(value)
+    return [_name(base)[:100] for base in _mro(kind)[:20]]

@@ -62,7 +62,7 @@ class Limits:
     file: int = 16 * 2**20
     disk: int = 64 * 2**20
     output: int = 1_000_000
-    answers: int = 2**30
+    answers: int = 2**28
     open_files: int = 256
     stack: int = 8 * 2**20
 

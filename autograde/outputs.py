@@ -20,9 +20,9 @@ def _known(outputs: list[Any]) -> Iterator[dict[str, Any]]:
     for item in outputs[:500]:
         if not isinstance(item, dict):
             continue
-        kind = item.get("output_type")
+        kind = text(item.get("output_type"))
         if kind == "stream":
-            name = "stderr" if item.get("name") == "stderr" else "stdout"
+            name = "stderr" if text(item.get("name")) == "stderr" else "stdout"
             yield {"output_type": "stream", "name": name, "text": text(item.get("text"))}
         elif kind == "error":
             yield {

@@ -129,17 +129,18 @@ def _array(encoder: _Encoder, value: Any, _: int) -> Tree:
 
 
 def _tensor(encoder: _Encoder, value: torch.Tensor, _: int) -> Tree:
-    # A subclass's __torch_function__ must not run while we read its data.
+    # Of a subclass nothing of its own is asked, neither its attributes nor its __torch_function__.
     with torch._C.DisableTorchFunctionSubclass():
-        if value.layout is not torch.strided or value.is_meta or value.is_quantized:
-            raise WireError(f"a {str(value.layout).removeprefix('torch.')} or meta tensor without plain data")
-        name = str(value.dtype).removeprefix("torch.")
+        bare = torch.Tensor.as_subclass(value, torch.Tensor)
+        if bare.layout is not torch.strided or bare.is_meta or bare.is_quantized:
+            raise WireError(f"a {str(bare.layout).removeprefix('torch.')} or meta tensor without plain data")
+        name = str(bare.dtype).removeprefix("torch.")
         if name not in _TORCH:
             raise WireError(f"a tensor of dtype {name[:60]}")
-        plain = torch.Tensor.as_subclass(value.detach(), torch.Tensor).cpu().resolve_conj().resolve_neg()
+        plain = bare.detach().cpu().resolve_conj().resolve_neg()
         # NumPy has no bfloat16, and no use for what a bit means.
         data = (plain.view(torch.int16) if plain.dtype is torch.bfloat16 else plain).numpy().tobytes()
-        flags = [isinstance(value, torch.nn.Parameter), bool(value.requires_grad)]
+        flags = [isinstance(value, torch.nn.Parameter), bool(bare.requires_grad)]
         return ["T", name, list(plain.shape), encoder.buffer(data), *flags]
 
 

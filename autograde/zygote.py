@@ -124,10 +124,10 @@ def libraries() -> None:
     import itertools
 
     import matplotlib.pyplot
-    import numpy as np
+    import numpy.random
     import torch.utils._python_dispatch
 
-    del decimal, fractions, importlib, itertools, matplotlib, np, torch
+    del decimal, fractions, importlib, itertools, matplotlib, numpy, torch
 
 
 def warm() -> Shell:
