@@ -55,7 +55,7 @@ class Attack:
     work: Mapping[str, str] = field(default_factory=dict)
     notebook: Callable[[Any], Any] = lambda notebook: notebook
     files: Mapping[str, bytes] = field(default_factory=dict)
-    plant: Callable[[Path], None] = lambda folder: None
+    plant: Callable[[Path], None] = lambda _: None
     student: str = ""
     earns: float | None = None
     told: str = ""

@@ -50,7 +50,14 @@ def total(step, n):
     return sum(step(i) for i in range(n))
     ### END SOLUTION
 """,
-    "word": "def word(k):\n    ### BEGIN SOLUTION\n    if k < 0:\n        raise ValueError('k is negative')\n    return 'ab' * k\n    ### END SOLUTION\n",
+    "word": """\
+def word(k):
+    ### BEGIN SOLUTION
+    if k < 0:
+        raise ValueError("k is negative")
+    return "ab" * k
+    ### END SOLUTION
+""",
 }
 
 TESTS = '''
