@@ -14,7 +14,8 @@ from classroom import bytes_of, cell_of_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograde.submission import MAX_BYTES, MAX_CELLS, Submission, SubmissionError, read
+from autograde.notebook import MAX_BYTES, MAX_CELLS, SubmissionError
+from autograde.submission import Submission, read
 
 MINE = "def double_it(x):\n    return x + x"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -16,7 +16,7 @@ from autograde.grading import Grader
 from autograde.laws import behaviour, notebooks
 from autograde.laws.violation import Violation
 from autograde.question import Question, QuestionError
-from autograde.submission import SubmissionError
+from autograde.notebook import SubmissionError
 
 
 @dataclass(frozen=True)
