@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograde.errors import Explained
-from autograde.question import Question, syllabus
 from autograde.notebook import MAX_BYTES, SubmissionError, too_large
-
+from autograde.question import Question, syllabus
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 MISSING = "not handed in"
@@ -38,12 +37,8 @@ class HandedIn:
 
     def read(self) -> tuple[bytes | None, str]:
         """Its bytes, or None and why there are none."""
-        try:
-            self.path.lstat()
-        except FileNotFoundError:
+        if not os.path.lexists(self.path):
             return None, self._missing()
-        except OSError:
-            pass  # what it is says the reading below
         try:
             return content(self.path, self.path.parent), ""
         except SubmissionError as error:
@@ -95,6 +90,8 @@ def handed_in(
                 notes.append(
                     f"{home.name}/{shown(assignment.name)}: no such topic in the syllabus, left alone"
                 )
+            elif assignment.is_dir() and (why := _closed(assignment)):
+                closed.append(f"{home.name}/{assignment.name}: left alone: {why}")
             elif assignment.is_dir():
                 yield from (
                     HandedIn(home.name, q, assignment / f"{q.slug}.ipynb") for q in topics[assignment.name]
@@ -110,9 +107,11 @@ def _unfit(home: Path) -> str:
         return "the name of the folder is not UTF-8: rename it"
     if found := re.search(r"[*?\[]", name):
         return f"nbgrader takes the {found[0]} in the name of the folder for a pattern: rename it"
-    if not os.access(home, os.R_OK | os.X_OK):
-        return "the folder can't be read: change its permissions"
-    return ""
+    return _closed(home)
+
+
+def _closed(folder: Path) -> str:
+    return "" if os.access(folder, os.R_OK | os.X_OK) else "the folder can't be read: change its permissions"
 
 
 def shown(name: str) -> str:
@@ -127,7 +126,7 @@ def _letters(name: str) -> str:
 
 def _alike(slug: str) -> re.Pattern[str]:
     """What is left of the names that browsers, systems and people make of a notebook's."""
-    ends = "ipynb|copy|copie|kopie|final|new|old|txt|json|zip|html|py|pdf|v?[0-9]{1,3}"
+    ends = "ipynb|copy|copie|kopie|final|new|old|txt|json|zip|html|py|pdf|v|[0-9]"
     return re.compile(f"(copyof|kopievon|copiede)?{re.escape(_letters(slug))}({ends})+")
 
 

@@ -52,8 +52,8 @@ def impostor(data: bytes) -> str:
     for begins, what in _BINARY:
         if head.startswith(begins):
             return what
-    for begins, name in _WIDE:
-        if begins.match(head):
+    for pattern, name in _WIDE:
+        if pattern.match(head):
             return f"{name} text: save it as UTF-8, the encoding of notebooks, and hand in again"
     # A conflict of git is told later, with its line; it may be in the first.
     return "" if head.lstrip()[:1] in b'{["' or head.startswith(b"<<<<<<<") else _unlike_json(head)

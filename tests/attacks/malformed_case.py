@@ -13,6 +13,7 @@ from classroom import cell_of_json
 
 SLUG = "double_it"
 FULL, NONE = 9.0, 0.0
+PUT_BACK = "the released one was put back"
 RIGHT = "def double_it(x):\n    return 2 * x\n"
 
 Place = Callable[[Path], None]
@@ -20,7 +21,7 @@ Place = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Case:
-    """One submission of `double_it`.
+    """One submission, of `double_it` unless it says another.
 
     Attributes:
         what: what is wrong with it, in a few words.
@@ -29,6 +30,7 @@ class Case:
         says: a part of the line that is told of it, "" where nothing needs to be told.
         student: the name of the student's folder, "" where any name will do.
         recorded: whether nbgrader can take it.
+        slug: the question.
     """
 
     what: str
@@ -37,11 +39,12 @@ class Case:
     says: str = ""
     student: str = ""
     recorded: bool = True
+    slug: str = SLUG
 
     def put(self, folder: Path) -> None:
         """Hand it in."""
         if isinstance(self.content, bytes):
-            (folder / f"{SLUG}.ipynb").write_bytes(self.content)
+            (folder / f"{self.slug}.ipynb").write_bytes(self.content)
         else:
             self.content(folder)
 
@@ -78,3 +81,20 @@ class Good:
 
 
 Kind = Callable[[Good], Iterator[Case]]
+
+
+def code_cell(source: Any, name: str = "more") -> dict[str, Any]:
+    """A code cell of the learner's own."""
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": {},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }
+
+
+def field(holder: dict[str, Any], name: str, value: Any) -> None:
+    """Set one field of the metadata of a notebook or a cell."""
+    holder["metadata"][name] = value

@@ -134,7 +134,6 @@ def zero_bytes(good: Good) -> Iterator[Case]:
         "in place of the first half", bytes(middle) + good.bytes[middle:], NONE, "begins with zero bytes"
     )
     yield Case("in the middle", good.bytes[:middle] + bytes(16) + good.bytes[middle:], NONE, JSON)
-    yield Case("in the code", good.written("def double_it(x):\0\n    return 2 * x"), NONE, "null byte")
 
 
 def trailing_garbage(good: Good) -> Iterator[Case]:
@@ -171,13 +170,6 @@ def git_conflict(good: Good) -> Iterator[Case]:
             yield Case(what, spoiled.encode(), NONE, f"git conflict markers (line {at + 1})")
     crossed = good.text.replace("\n", "\r\n").replace("{", "{\r\n<<<<<<< HEAD\r\n", 1)
     yield Case("with Windows line ends", crossed.encode(), NONE, "git conflict markers (line 2)")
-    spoiled = "<<<<<<< HEAD\ny = 1\n=======\ny = 2\n>>>>>>> main\n"
-    yield Case(
-        "in the code alone",
-        good.written(f"{spoiled}def double_it(x):\n    return 2 * x"),
-        NONE,
-        "has git conflict markers: settle",
-    )
 
 
 def git_placeholder(_: Good) -> Iterator[Case]:
@@ -250,7 +242,7 @@ def another_file(good: Good) -> Iterator[Case]:
             b"---\njupytext:\n  formats: md\n---\n\n```python\nx = 1\n```\n",
             "plain text",
         ),
-        ("what a learner wrote", "Sorry, I could not open it.".encode(), "plain text"),
+        ("what a learner wrote", b"Sorry, I could not open it.", "plain text"),
     ):
         yield Case(what, data, NONE, says)
 

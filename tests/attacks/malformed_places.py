@@ -66,10 +66,16 @@ def closed_folders(good: Good) -> Iterator[Case]:
         (home / FILE).write_bytes(good.bytes)
         home.parent.chmod(0)
 
-    yield Case("the topic's", topic, NONE, GONE, student="closed topic", recorded=False)
-    yield Case(
-        "the student's", student, None, "change its permissions", student="closed student", recorded=False
-    )
+    def blind(home: Path) -> None:
+        (home / FILE).write_bytes(good.bytes)
+        home.chmod(0o311)
+
+    for what, put in {
+        "the topic's": topic,
+        "the student's": student,
+        "one that can't be listed": blind,
+    }.items():
+        yield Case(what, put, None, "change its permissions", student=f"closed: {what}", recorded=False)
 
 
 def links(good: Good) -> Iterator[Case]:
@@ -110,6 +116,7 @@ def file_names(good: Good) -> Iterator[Case]:
         yield Case(f"named {name}", named(name), NONE, f"there is '{name}'", recorded=False)
     for name in (
         "homework.ipynb",
+        "double_it" + "1" * 200 + "x.ipynb",
         "notes.txt",
         "été.ipynb",
         "-rf.ipynb",
@@ -119,8 +126,10 @@ def file_names(good: Good) -> Iterator[Case]:
     ):
         yield Case(f"named {name[:30]}", named(name), NONE, "not handed in", recorded=False)
     for name in (
-        "double_it (1).ipynb", "._double_it.ipynb", ".ipynb_checkpoints/double_it-checkpoint.ipynb", "été.ipynb", "e\u0301te\u0301.ipynb",
-        "\u05d0\u05d1.ipynb", "😀.ipynb", "-rf.ipynb", "*.ipynb", "[a].ipynb", "a\nb.ipynb", "'\"`$(x)`.ipynb", "%s{0}.ipynb",
+        "double_it (1).ipynb", "._double_it.ipynb", ".ipynb_checkpoints/double_it-checkpoint.ipynb",
+        "été.ipynb", "e\u0301te\u0301.ipynb",
+        "\u05d0\u05d1.ipynb", "😀.ipynb", "-rf.ipynb", "*.ipynb",
+        "[a].ipynb", "a\nb.ipynb", "'\"`$(x)`.ipynb", "%s{0}.ipynb",
         "\u202egnp.ipynb", "a" * 240 + ".ipynb", os.fsdecode(b"caf\xe9.csv"), "timestamp.md", "test_double_it.py",
     ):  # fmt: skip
         what = name.encode("utf-8", "backslashreplace").decode()[:30]
@@ -154,17 +163,20 @@ def timestamps(good: Good) -> Iterator[Case]:
 def student_names(good: Good) -> Iterator[Case]:
     """Names of students as file systems allow them."""
     for name in (
-        "neighbour", unicodedata.normalize("NFC", "José Núñez"), unicodedata.normalize("NFD", "José Núñez"), "Žofie Øst", "李小龍", "محمد علي",
+        "neighbour", unicodedata.normalize("NFC", "José Núñez"),
+        unicodedata.normalize("NFD", "José Núñez"), "Žofie Øst", "李小龍", "محمد علي",
         "שרה", "\u202egnihton", "a\u200bb", "😀👩‍👩‍👧", "Ann", "ann", "two  blanks", "O'Neill", 'a "b" c',
         "`id`", "$HOME", "$(id)", "a;b", "a|b", "a&b", "#a", "~", "-rf", "--help", "--force", "-", "{x}", "{0}", "%s",
         "%(name)s", "\\", "a\\nb", "<img src=x onerror=alert(1)>", "=1+1", "@SUM(A1)", "'; DROP TABLE student;--",
-        "None", "null", "0", "007", "1e5", "-1", "CON", "a.b", "trailing.", "x" * 200, "é" * 100, "z" + "\u0301" * 60, "a,b", "a:b", "a=b",
+        "None", "null", "0", "007", "1e5", "-1", "CON", "a.b", "trailing.",
+        "x" * 200, "é" * 100, "z" + "\u0301" * 60, "a,b", "a:b", "a=b",
         "submitted", "autograded", "release", "__pycache__", "student+tag@example.org",
     ):  # fmt: skip
         what = name.encode("utf-8", "backslashreplace").decode()[:30]
         yield Case(f"student {what!r}", good.bytes, FULL, student=name)
     for name in (
-        " blank first", "blank last ", "*", "?", "[a-z]", "Li [12345]", "a\nb", "a\tb", "a\x1b[31mb", os.fsdecode(b"Ren\xe9"),
+        " blank first", "blank last ", "*", "?", "[a-z]", "Li [12345]",
+        "a\nb", "a\tb", "a\x1b[31mb", os.fsdecode(b"Ren\xe9"),
         os.fsdecode(b"\xff\xfe"), "\x85", "\u3000",
     ):  # fmt: skip
         what = name.encode("utf-8", "backslashreplace").decode()[:30]
