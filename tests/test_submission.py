@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -376,7 +377,9 @@ def read_or_refused(raw: Any, release: dict[str, Any]) -> None:
         assert re.search(r": (hand in|save it|delete|open it|clear)", refusal)
         assert len(refusal) < 300
     else:
-        nbformat.validate(submission.notebook)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # it would repair ids, and warn
+            nbformat.validate(submission.notebook)
         nbformat.writes(submission.notebook).encode("utf-8")
         CheckCellMetadata().preprocess(submission.notebook, {})
         kept = [cell.metadata["nbgrader"]["grade_id"] for cell in submission.notebook.cells if cell.metadata]
