@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab recognise bench bench-gpu test clean
+.PHONY: help setup demo lab recognise bench bench-gpu test fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test: setup ## everything that CI checks
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --dist loadfile --nbval --nbval-cell-timeout=300 solutions
 	$(BIN)/python -m pytest -n auto
+
+fuzz: setup ## the decoder of the wire against forged frames (ARGS="--seconds 600 --seed 2")
+	$(BIN)/python tests/attacks/fuzzer.py $(ARGS)
 
 clean: ## remove .venv and what the demo made
 	rm -rf $(VENV) demo bench.json .mypy_cache .pytest_cache .ruff_cache

@@ -70,7 +70,10 @@ def grade_class(
     working = folder.resolve().parent
     root = require_root(working)
     graded = Graded()
-    handed = list(handed_in(folder, root, topic, student, graded.notes))
+    closed: list[str] = []
+    handed = list(handed_in(folder, root, topic, student, graded.notes, closed))
+    graded.notes += closed
+    graded.troubled = bool(closed)
     if not any(one.exists for one in handed):
         asked = " ".join(
             f"--{name} {value}" for name, value in (("topic", topic), ("student", student)) if value
@@ -98,6 +101,7 @@ def grade_class(
     ):
         _work(crew, roll, recorder, graded)
     graded.rows = roll.rows()
+    graded.notes += roll.problems()
     opened = any(v.outcome == "broken" for result in roll.results.values() for v in result.verdicts)
     graded.troubled = graded.troubled or opened
     return graded

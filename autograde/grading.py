@@ -19,13 +19,14 @@ from autograde.live import Live, globals_kept, silent
 from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.near import near
+from autograde.notebook import SubmissionError
 from autograde.question import Question
 from autograde.reach import unreached
 from autograde.recognition import Behaviour
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
 from autograde.stage import staged
-from autograde.submission import Cell, Submission, SubmissionError
+from autograde.submission import Cell, Submission
 from autograde.verdict import CellOutput, Outcome, Result
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from autograde.crew import Task
 from autograde.digest import digest
-from autograde.handin import HandedIn
+from autograde.handin import MISSING, HandedIn
 from autograde.question import Question
 from autograde.report import Row
 from autograde.seed import course_seed
@@ -71,6 +71,14 @@ class Roll:
     def keys(self, who: Who) -> list[str]:
         """The keys of a student's results in a topic, in the order of the questions."""
         return [key for key in self._keys[who] if key in self.results]
+
+    def problems(self) -> list[str]:
+        """What could not be read, in order of names: the file, and what to do about it."""
+        return [
+            f"{one.student}/{one.question.topic}/{one.path.name}: {problem}"
+            for one, key in self._handed
+            if key in self.results and (problem := self.results[key].problem) not in ("", MISSING)
+        ]
 
     def rows(self) -> dict[Question, list[Row]]:
         """By question, one row a student, in order of names."""

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-import warnings
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from autograde.errors import Explained
+from autograde.impostor import CONFLICT
+from autograde.notebook import parsed
 
-MAX_BYTES = 16 * 2**20
-MAX_CELLS = 2000
 # A cell that writes a module beside the notebook, to import it: its name, and what follows is the module.
 WRITES = re.compile(r"%%writefile (\w+)\.py\n")
 
 Kind = Literal["setup", "try", "check", "learner", "text"]
-
-
-class SubmissionError(Explained):
-    """The file is no notebook that can be graded; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -64,62 +57,16 @@ def read(data: bytes, release: dict[str, Any]) -> Submission:
         release: the released notebook as plain JSON; locked cells are taken from it.
 
     Raises:
-        SubmissionError: no notebook, or one too large to be meant.
+        autograde.notebook.SubmissionError: no notebook, or one too large to be meant.
     """
     import nbformat  # here, not above: check() needs this module and not nbformat, which takes a second
 
-    notebook = _parse(data)
+    notebook = parsed(data)
     cells, notes = _rebuild(notebook, release)
     clean = nbformat.from_dict(
         {"nbformat": 4, "nbformat_minor": 5, "metadata": deepcopy(release["metadata"]), "cells": cells}
     )
     return Submission(tuple(_to_run(clean.cells)), clean, tuple(notes))
-
-
-def _parse(data: bytes) -> Any:
-    if len(data) > MAX_BYTES:
-        raise SubmissionError(
-            f"the file has {len(data) / 2**20:.0f} MiB, more than {MAX_BYTES // 2**20}: "
-            "clear the outputs (Edit → Clear Outputs of All Cells), save and hand in again"
-        )
-    if not data.strip():
-        raise SubmissionError("the file is empty: save the notebook and hand in again")
-    try:
-        raw = json.loads(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise SubmissionError(
-            f"not a notebook: byte {error.start} is not UTF-8: open it in JupyterLab and save it again"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise SubmissionError(
-            f"not a notebook: not valid JSON ({error}): open it in JupyterLab and save it again"
-        ) from None
-    if not isinstance(raw, dict) or type(raw.get("nbformat")) is not int:
-        raise SubmissionError(
-            "not a notebook: JSON, but without a notebook's fields: hand in the .ipynb file"
-        )
-    return _upgrade(raw)
-
-
-def _upgrade(raw: dict[str, Any]) -> Any:
-    import nbformat
-
-    try:
-        with warnings.catch_warnings():
-            # Missing and duplicate cell ids are put right below; their warnings would be noise.
-            warnings.simplefilter("ignore")
-            notebook = nbformat.convert(nbformat.from_dict(raw), 4)
-        cells = notebook.cells
-        if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-            raise TypeError("cells are a list of objects")
-    except Exception as error:  # noqa: BLE001  nbformat's upgraders raise anything on a malformed notebook
-        raise SubmissionError(
-            f"not a notebook of a known format (nbformat {raw.get('nbformat')}): {type(error).__name__}: "
-            "open it in JupyterLab and save it again"
-        ) from None
-    if len(cells) > MAX_CELLS:
-        raise SubmissionError(f"the notebook has {len(cells)} cells, more than {MAX_CELLS}: delete some")
-    return notebook
 
 
 def _rebuild(notebook: Any, release: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -141,12 +88,14 @@ def _rebuild(notebook: Any, release: dict[str, Any]) -> tuple[list[dict[str, Any
 
 
 def _foreign(notebook: Any) -> Iterator[str]:
-    try:
-        language = notebook.metadata.kernelspec.get("language", "python")
-    except (AttributeError, TypeError):
-        return
-    if isinstance(language, str) and language.lower() != "python":
-        yield f"the notebook names the language {language[:40]!r}: it was run as Python"
+    for place, key in (("kernelspec", "language"), ("language_info", "name")):
+        try:
+            language = notebook.metadata[place].get(key, "python")
+        except (AttributeError, KeyError, TypeError):
+            continue
+        if isinstance(language, str) and language.lower() not in ("python", "ipython"):
+            yield f"the notebook names the language {language[:40]!r}: it was run as Python"
+            return
 
 
 def _restored(ours: dict[str, Any], source: str, notes: list[str]) -> dict[str, Any]:
@@ -156,6 +105,10 @@ def _restored(ours: dict[str, Any], source: str, notes: list[str]) -> dict[str, 
             notes.append(f"cell '{grade_id(ours)}' was edited: the released text was used")
     else:
         cell["source"] = source
+        if CONFLICT.search(source):
+            notes.append(
+                f"cell '{grade_id(ours)}' has git conflict markers: settle the conflict and hand in again"
+            )
     if cell["cell_type"] == "code":
         cell.update(outputs=[], execution_count=None)
     cell["source"] = _source(cell)

@@ -188,7 +188,7 @@ def test_broken_file_is_zero_and_the_others_go_on(course: SimpleNamespace) -> No
     """A file that is no notebook has 0 points, its feedback says why, and the rest is graded."""
     assert course.scores["zed", "double_it"] == Score(0, 9, needs_manual=False, late=0)
     assert course.scores["zed", "add_up"].score == 1
-    assert "not valid JSON" in page(course, "zed")
+    assert "the file ends in the middle of the notebook" in page(course, "zed")
 
 
 def test_link_out_of_the_submission_is_refused(course: SimpleNamespace) -> None:

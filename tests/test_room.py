@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import CHECKOUT, SEED
+from forgery import SOCKET
 
 from autograde.errors import StudentError
 from autograde.grading import Grader
@@ -110,28 +111,6 @@ HANGS: dict[str, tuple[str, Callable[[Any], object], str]] = {
     ),
 }
 
-SOCKET = """
-import gc, json, socket, struct
-
-def own_socket():
-    sockets = [o for o in gc.get_objects() if isinstance(o, socket.socket) and o.fileno() >= 0]
-    return sockets[0]
-
-def frame(value):
-    header = json.dumps([value, []]).encode()
-    return struct.pack("!IQ", len(header), 0) + header
-
-def answer(number, value=42):
-    return frame(["d", [["number", number], ["value", value]]])
-
-def call_number():
-    import sys
-    at = sys._getframe()
-    while at:
-        if "number" in at.f_locals and "request" in at.f_locals:
-            return at.f_locals["number"]
-        at = at.f_back
-"""
 CLOSED = "tried what is closed while grading (files, network, processes, shared memory) in f"
 FORGERIES = {
     "wrong number": ("answer(10**6)", "sent an answer out of order"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,10 @@ import pytest
 from classroom import bytes_of, cell_of_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from nbgrader.preprocessors import CheckCellMetadata
 
-from autograde.submission import MAX_BYTES, MAX_CELLS, Submission, SubmissionError, read
+from autograde.notebook import MAX_BYTES, MAX_CELLS, SubmissionError
+from autograde.submission import Submission, read
 
 MINE = "def double_it(x):\n    return x + x"
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -288,6 +292,13 @@ def test_windows_line_ends_in_code_are_kept_runnable(
     assert space["double_it"](3) == 6
 
 
+def test_conflict_of_git_in_a_cell_is_noted(notebook: dict[str, Any], release: dict[str, Any]) -> None:
+    """Conflict markers in the learner's code are named, since Python would only say that its syntax is wrong."""
+    cell_of_json(notebook, "double_it")["source"] = f"<<<<<<< HEAD\n{MINE}\n=======\n>>>>>>> main"
+    (note,) = read(bytes_of(notebook), release).notes
+    assert note == "cell 'double_it' has git conflict markers: settle the conflict and hand in again"
+
+
 @pytest.mark.parametrize("fields", [{"language": "R"}, {"language": "julia", "name": "ir"}])
 def test_other_language_is_noted(
     notebook: dict[str, Any], release: dict[str, Any], fields: dict[str, Any]
@@ -306,26 +317,29 @@ def test_other_language_is_noted(
     [
         (b"", "empty", "save the notebook and hand in again"),
         (b" \n\t", "empty", "save the notebook and hand in again"),
-        (b'{"cells": [', "not valid JSON", "open it in JupyterLab and save it again"),
-        (b"PK\x03\x04 a zip", "not valid JSON", "open it in JupyterLab and save it again"),
-        (b"\x00" * 100, "not valid JSON", "open it in JupyterLab and save it again"),
-        (b"[" * 200_000, "not valid JSON", "open it in JupyterLab and save it again"),
-        (b'{"a": ' * 5000, "not valid JSON", "open it in JupyterLab and save it again"),
-        (b'{"nbformat": ' + b"9" * 5000 + b"}", "not valid JSON", "open it in JupyterLab and save it again"),
-        ('{"cells": "ü"}'.encode("latin-1"), "not UTF-8", "open it in JupyterLab and save it again"),
-        ('{"nbformat": 4}'.encode("utf-16"), "not UTF-8", "open it in JupyterLab and save it again"),
-        (b"[]", "without a notebook's fields", "hand in the .ipynb file"),
-        (b'"text"', "without a notebook's fields", "hand in the .ipynb file"),
-        (b'{"cells": []}', "without a notebook's fields", "hand in the .ipynb file"),
-        (b'{"nbformat": "4", "cells": []}', "without a notebook's fields", "hand in the .ipynb file"),
-        (b'{"nbformat": true, "cells": []}', "notebook", "hand in the .ipynb file"),
-        (b'{"nbformat": 4}', "known format", "open it in JupyterLab and save it again"),
-        (b'{"nbformat": 4, "cells": 5}', "known format", "open it in JupyterLab and save it again"),
-        (b'{"nbformat": 4, "cells": {"a": 1}}', "known format", "open it in JupyterLab and save it again"),
-        (b'{"nbformat": 4, "cells": ["a", 1]}', "known format", "open it in JupyterLab and save it again"),
-        (b'{"nbformat": 99, "cells": []}', "known format (nbformat 99)", "open it in JupyterLab"),
-        (b'{"nbformat": 0, "cells": []}', "known format (nbformat 0)", "open it in JupyterLab"),
-        (b'{"nbformat": -4, "cells": []}', "known format (nbformat -4)", "open it in JupyterLab"),
+        (b'{"cells": [', "ends in the middle", "hand in a copy that JupyterLab opens"),
+        (b'{"cells" []}', "not valid JSON from line 1, column 10 on (Expecting ':'", "hand in a copy that"),
+        (b"PK\x03\x04 a zip", "a zip file", "unpack it"),
+        (b"\x00" * 100, "only zero bytes", "save it in JupyterLab and hand in again"),
+        (b"[" * 200_000, "nested too deep", "hand in a copy that JupyterLab opens"),
+        (b'{"a": ' * 5000, "nested too deep", "hand in a copy that JupyterLab opens"),
+        (b'{"nbformat": ' + b"9" * 5000 + b"}", "thousands of digits", "hand in a copy that JupyterLab opens"),
+        ('{"cells": "ü"}'.encode("latin-1"), "byte 11 is not UTF-8", "hand in a copy that JupyterLab opens"),
+        ('{"nbformat": 4}'.encode("utf-16"), "UTF-16 text", "save it as UTF-8"),
+        (b'{"a": 1,\n<<<<<<< HEAD\n"b": 2}', "git conflict markers (line 2)", "settle the conflict"),
+        (b'{"nbformat": 4}\n{}', "ends at line 2 and something follows", "delete that"),
+        (b"[]", "no notebook", "hand in the .ipynb file"),
+        (b'"text"', "into JSON twice", "hand in the .ipynb file"),
+        (b'{"cells": []}', "does not say its `nbformat`", "hand in the .ipynb file"),
+        (b'{"nbformat": "4", "cells": []}', "does not say its `nbformat`", "hand in the .ipynb file"),
+        (b'{"nbformat": true, "cells": []}', "does not say its `nbformat`", "hand in the .ipynb file"),
+        (b'{"nbformat": 4}', "its cells are not as format 4", "hand in a copy that JupyterLab opens"),
+        (b'{"nbformat": 4, "cells": 5}', "its cells are not as", "hand in a copy that JupyterLab opens"),
+        (b'{"nbformat": 4, "cells": {"a": 1}}', "its cells are not as", "hand in a copy that JupyterLab opens"),
+        (b'{"nbformat": 4, "cells": ["a", 1]}', "its cells are not as", "hand in a copy that JupyterLab opens"),
+        (b'{"nbformat": 99, "cells": []}', "format is 99, newer than any", "save it in JupyterLab"),
+        (b'{"nbformat": 0, "cells": []}', "format is 0, which never was", "save it in JupyterLab"),
+        (b'{"nbformat": -4, "cells": []}', "format is -4, which never was", "save it in JupyterLab"),
     ],
 )  # fmt: skip
 def test_what_is_no_notebook_is_refused(release: dict[str, Any], data: bytes, says: str, do: str) -> None:
@@ -346,22 +360,72 @@ def test_huge_file_is_refused(notebook: dict[str, Any], release: dict[str, Any])
 def test_thousands_of_cells_are_refused(notebook: dict[str, Any], release: dict[str, Any]) -> None:
     """A notebook of 100,000 cells is refused by its number of cells."""
     notebook["cells"] = [{"cell_type": "code", "metadata": {}, "source": "", "outputs": []}] * 100_000
-    with pytest.raises(SubmissionError, match=rf"100000 cells, more than {MAX_CELLS}: delete some"):
+    with pytest.raises(
+        SubmissionError, match=rf"100,000 cells, more than {MAX_CELLS:,}: delete the empty ones"
+    ):
         read(bytes_of(notebook), release)
 
 
 def read_or_refused(raw: Any, release: dict[str, Any]) -> None:
-    """Read what may be no notebook: either it is refused, or what comes out is a valid notebook."""
-    before = copy.deepcopy(release)
+    """Read what may be no notebook: either it is refused with what to do, or nbgrader takes what comes out."""
+    before, refusal = copy.deepcopy(release), ""
     try:
         submission = read(json.dumps(raw).encode(), release)
-    except SubmissionError:
-        pass
+    except SubmissionError as refused:
+        refusal = str(refused)
+    if refusal:
+        assert re.search(r": (hand in|save it|delete|open it|clear)", refusal)
+        assert len(refusal) < 300
     else:
-        nbformat.validate(submission.notebook)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # it would repair ids, and warn
+            nbformat.validate(submission.notebook)
         nbformat.writes(submission.notebook).encode("utf-8")
+        CheckCellMetadata().preprocess(submission.notebook, {})
+        kept = [cell.metadata["nbgrader"]["grade_id"] for cell in submission.notebook.cells if cell.metadata]
+        assert sorted(kept) == sorted(cell["metadata"]["nbgrader"]["grade_id"] for cell in release["cells"])
         assert "setup" in names(submission)
+        for cell in submission.cells:
+            assert submission.notebook.cells[cell.index].source == cell.source
     assert release == before
+
+
+# What a cell of a real notebook has, each part of it now and then something else.
+NAMES = st.sampled_from(
+    ["title", "setup", "double_it", "try_double_it", "check", "check_extra", "mine", "", None]
+)
+FIELDS = st.fixed_dictionaries(
+    {"grade_id": NAMES},
+    optional={"grade": st.booleans(), "locked": st.booleans(), "solution": st.booleans(), "points": SCALARS},
+)
+OUTPUTS = st.lists(
+    st.fixed_dictionaries({"output_type": st.sampled_from(["stream", "error", "display_data"])}) | SCALARS,
+    max_size=2,
+)
+LIKELY = st.fixed_dictionaries(
+    {"cell_type": st.sampled_from(["code", "markdown", "raw", "heading"])},
+    optional={
+        "id": st.sampled_from(["a", "setup", "check", ""]) | SCALARS,
+        "source": st.text(max_size=20) | st.lists(st.text(max_size=9), max_size=3) | SCALARS,
+        "metadata": st.fixed_dictionaries({}, optional={"nbgrader": FIELDS | SCALARS, "tags": ANYTHING})
+        | SCALARS,
+        "outputs": OUTPUTS | SCALARS,
+        "execution_count": SCALARS,
+        "attachments": ANYTHING,
+    },
+)
+
+
+@settings(FUZZ, max_examples=80)
+@given(cells=st.lists(LIKELY, max_size=9), place=st.integers(0, 6), minor=st.integers(0, 6))
+def test_any_likely_notebook_is_read_or_refused(
+    release: dict[str, Any], cells: list[Any], place: int, minor: int
+) -> None:
+    """Cells put among those of the release, with names, types and parts of real ones, leave a notebook for nbgrader."""
+    raw = copy.deepcopy(release)
+    raw["nbformat_minor"] = minor
+    raw["cells"][place:place] = cells
+    read_or_refused(raw, release)
 
 
 @FUZZ

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from typing import Any
 
@@ -62,7 +63,23 @@ def listening() -> tuple[logging.Logger, Said]:
     return log, said
 
 
+# What nbgrader says, and what it comes from.
+_PLAIN = (
+    ("No notebooks found", "no notebook there has the name of a question of the topic: rename it"),
+    (
+        r"has no attribute 'fail'|UnicodeDecodeError",
+        "timestamp.txt has no time that nbgrader can read: write it as 2026-01-02 12:00:00 UTC, or delete it",
+    ),
+    ("surrogates not allowed", "a file there has a name that is not UTF-8: rename it"),
+)
+
+
 def _reason(said: Said) -> str:
+    told = _told(said)
+    return next((plain for theirs, plain in _PLAIN if re.search(theirs, told)), told)
+
+
+def _told(said: Said) -> str:
     for message in said.messages:
         if "Traceback (most recent call last)" in message:
             return (

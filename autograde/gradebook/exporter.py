@@ -13,8 +13,9 @@ from nbconvert.exporters.exporter import ResourcesDict
 from autograde.gradebook.collected import keep_to_plain_files
 from autograde.gradebook.results import question_of
 from autograde.handin import content
+from autograde.notebook import SubmissionError
 from autograde.question import Question
-from autograde.submission import SubmissionError, read
+from autograde.submission import read
 
 
 class SubmissionExporter(NotebookExporter):

@@ -14,8 +14,9 @@ from autograde import card
 from autograde.gradebook.feedback import disarmed, inert
 from autograde.gradebook.results import question_of, results_for
 from autograde.handin import content
+from autograde.notebook import SubmissionError
 from autograde.question import Question
-from autograde.submission import SubmissionError, grade_id, is_locked, kind_of
+from autograde.submission import grade_id, is_locked, kind_of
 from autograde.verdict import Result
 
 RESULT = "autograde_result"  # where the result travels from the one step to the other

@@ -15,8 +15,8 @@ from autograde.errors import GraderError
 from autograde.grading import Grader
 from autograde.laws import behaviour, notebooks
 from autograde.laws.violation import Violation
+from autograde.notebook import SubmissionError
 from autograde.question import Question, QuestionError
-from autograde.submission import SubmissionError
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class TestMarkup(Siege):
         Attack("markup in text cells", "", "text made inert", notebook=noted(ACTIVE)),
         Attack("outputs that were handed in", "", "handed-in outputs dropped", notebook=kept("text/html", ACTIVE)),
         Attack("markup in a student's name", "1", "text escaped", student="<img src=x onerror=alert(1)>"),
-        Attack("terminal codes in a student's name", "1", "text cleaned", student="\x1b[31mred\u202egnp"),
+        Attack("a turn of the writing direction in a student's name", "1", "text cleaned", student="red\u202egnp.exe"),
         Attack("a formula as a student's name", "1", "an apostrophe", student="=HYPERLINK(x)"),
         Attack("a formula in what is printed", "print('=1+1')", "text"),
     )  # fmt: skip
