@@ -382,6 +382,15 @@ def test_law_4_mistake_that_is_told_as_another(
     assert says(violation, f"double_it: [{name}]", f"is told as [{told}]", "an input that tells them apart")
 
 
+def test_law_4_mistake_that_is_no_python(root: Path, grader: Grader) -> None:
+    """A mistake whose cell does not parse loses its points for that alone, and is named."""
+    question = planted(
+        root, "mistakes.toml", '[typo]\ncell = "double_it"\nold = "2 * x"\nnew = "2 *"\nsays = "a"\n'
+    )
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(violation, "double_it: [typo]", "is no Python: invalid syntax", "mend its texts")
+
+
 def test_law_4_test_that_nothing_fails(root: Path, grader: Grader) -> None:
     """A hidden test that no mistake fails is named."""
     question = planted(

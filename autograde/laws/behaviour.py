@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping
 
 from autograde import mistakes, recognition, submission
@@ -18,6 +19,7 @@ from autograde.recognition import Behaviour
 from autograde.rewriting import rewritten
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
+from autograde.submission import WRITES, grade_id
 from autograde.verdict import Outcome
 
 REFERENCE = "the reference"
@@ -82,6 +84,9 @@ def _mistakes(
     """Law 4."""
     known = _known(wrong)
     for change, examined in wrong.items():
+        if error := _unreadable(question, change):
+            what = f"is no Python: {error}"
+            yield Violation(4, f"{question.slug}: [{change.name}]", what, "mend its texts")
         if not known[change.name].failed:
             yield Violation(
                 4,
@@ -103,6 +108,17 @@ def _mistakes(
             "is failed by no mistake",
             "add the mistake it is there for, or drop it",
         )
+
+
+def _unreadable(question: Question, change: Change) -> str:
+    """Why nobody could make this mistake: what Python says of its cell, "" where it can be read."""
+    cells = mistakes.solved(question, change)["cells"]
+    source = next("".join(cell["source"]) for cell in cells if grade_id(cell) == change.cell)
+    try:
+        ast.parse(WRITES.sub("\n", source, count=1))
+    except SyntaxError as error:
+        return str(error)
+    return ""
 
 
 def _broken(question: Question, name: str, examined: Examined) -> Iterator[Violation]:
