@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,21 +44,31 @@ def recognise(
     """The known mistakes that each failing task behaves like, where there are any.
 
     A mistake is recognised when it fails the same tests of the task and, on each of them, answered the same within
-    that test's tolerance (or was told the same, where mistakes.toml says so). Two are recognised where each fails a
-    share of the lost tests in this way, the shares do not overlap, together they are all that was lost, and no
-    other two do it. One of them alone, with an unknown rest, is not named: the rest may be what really went wrong.
+    that test's tolerance (or was told the same, where mistakes.toml says so). Of several it is the one that accounts
+    for the most tasks, for what a mistake in one does to the next may look like a mistake in the next; then the one
+    that fails the fewest tests that were passed here. Two are recognised where each fails a share of the lost tests
+    in this way, the shares do not overlap, together they are all that was lost, and no other two do it. One of them
+    alone, with an unknown rest, is not named: the rest may be what really went wrong.
     """
-    found: list[Recognised] = []
-    seen = behaviour(examined)
-    for task, lost in lost_by_task(examined).items():
+    seen, lost = behaviour(examined), lost_by_task(examined)
+    shares: dict[str | None, dict[Change, frozenset[str]]] = {}
+    for task in lost:
         names = frozenset(v.test for v in examined.verdicts if v.task == task)
-        shares = {
+        shares[task] = {
             change: known[change.name].failed & names
             for change in changes
-            if change.name in known and explains(change, known[change.name], seen, names, lost)
+            if change.name in known and explains(change, known[change.name], seen, names, lost[task])
         }
-        found += [Recognised(change.name, change.says, task) for change in _made(shares, lost)]
-    return tuple(found)
+    tasks = Counter(change for task in lost for change in _alone(shares[task], lost[task]))
+
+    def likely(change: Change) -> tuple[int, int]:
+        return tasks[change], -len(known[change.name].failed & seen.passed)
+
+    return tuple(
+        Recognised(change.name, change.says, task)
+        for task in lost
+        for change in _made(shares[task], lost[task], likely)
+    )
 
 
 def explains(
@@ -82,11 +93,19 @@ def _matches(by_message: bool, first: Behaviour, second: Behaviour, tests: froze
     return alike_in(first, second, tests)
 
 
-def _made(shares: Mapping[Change, frozenset[str]], lost: frozenset[str]) -> tuple[Change, ...]:
-    """The one mistake, or else the only two, that account for every lost test."""
-    for change, share in shares.items():
-        if share == lost:
-            return (change,)
+def _alone(shares: Mapping[Change, frozenset[str]], lost: frozenset[str]) -> list[Change]:
+    """Those mistakes that each account for every lost test of a task."""
+    return [change for change, share in shares.items() if share == lost]
+
+
+def _made(
+    shares: Mapping[Change, frozenset[str]],
+    lost: frozenset[str],
+    likely: Callable[[Change], tuple[int, int]],
+) -> tuple[Change, ...]:
+    """The one mistake, of several the likeliest, or else the only two, that account for every lost test."""
+    if alone := _alone(shares, lost):
+        return (max(alone, key=likely),)  # the first of equals
     pairs = [(a, b) for a, b in itertools.combinations(shares, 2) if shares[a] == lost - shares[b]]
     return pairs[0] if len(pairs) == 1 else ()
 
@@ -97,11 +116,6 @@ def behaviour(examined: Examined) -> Behaviour:
     passed = frozenset(v.test for v in examined.verdicts if v.outcome is Outcome.PASSED)
     said = {v.test: v.message.partition("\n")[0] for v in examined.verdicts if v.test in failed}
     return Behaviour(failed, passed, examined.seen, said)
-
-
-def same_behaviour(first: Behaviour, second: Behaviour, by_message: bool = False) -> bool:
-    """Whether two programs lose the same tests and answered alike, or were told the same, in every one of them."""
-    return first.failed == second.failed and _matches(by_message, first, second, first.failed)
 
 
 def alike_in(first: Behaviour, second: Behaviour, tests: Iterable[str]) -> bool:

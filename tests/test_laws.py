@@ -364,16 +364,31 @@ def test_law_4_mistake_that_costs_nothing(root: Path, grader: Grader) -> None:
     assert says(violation, "double_it: [at_zero]", "loses no point", "write the test that it must fail")
 
 
-@pytest.mark.parametrize("how", ['new = "x + 2"', 'new = "x + 3"\nby = "message"'])
-def test_law_4_mistakes_that_behave_alike(root: Path, grader: Grader, how: str) -> None:
-    """Two mistakes that can't be told apart, by their answers or by what their tests say, are named together."""
+@pytest.mark.parametrize(
+    ("how", "order", "name", "told"),
+    [('new = "x + 2"', 1, "again", "adds_two"), ('new = "x + 3"\nby = "message"', -1, "adds_two", "again")],
+)
+def test_law_4_mistake_that_is_told_as_another(
+    root: Path, grader: Grader, how: str, order: int, name: str, told: str
+) -> None:
+    """A mistake that another one is taken for, by its answers or by what its tests say, is named with that one."""
+    question = find("double_it", root)
+    tables = [
+        question.mistakes.read_text(encoding="utf-8"),
+        f'[again]\ncell = "double_it"\nold = "2 * x"\n{how}\nsays = "a"\n',
+    ]
+    question.mistakes.write_text("".join(tables[::order]), encoding="utf-8")
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(violation, f"double_it: [{name}]", f"is told as [{told}]", "an input that tells them apart")
+
+
+def test_law_4_mistake_that_is_no_python(root: Path, grader: Grader) -> None:
+    """A mistake whose cell does not parse loses its points for that alone, and is named."""
     question = planted(
-        root, "mistakes.toml", f'[again]\ncell = "double_it"\nold = "2 * x"\n{how}\nsays = "a"\n'
+        root, "mistakes.toml", '[typo]\ncell = "double_it"\nold = "2 * x"\nnew = "2 *"\nsays = "a"\n'
     )
     violation = only(behaviour.examine(question, grader), 4)
-    assert says(
-        violation, "double_it: [adds_two] and [again]", "behave alike", "an input that tells them apart"
-    )
+    assert says(violation, "double_it: [typo]", "is no Python: invalid syntax", "mend its texts")
 
 
 def test_law_4_test_that_nothing_fails(root: Path, grader: Grader) -> None:

@@ -20,7 +20,7 @@ from autograde.grading import Grader
 from autograde.hidden import Examined
 from autograde.mistakes import Change, mistakes, solved, solved_bytes, variants
 from autograde.question import Question, QuestionError, find
-from autograde.recognition import behaviour, recognise, same_behaviour, signature
+from autograde.recognition import behaviour, recognise, signature
 from autograde.student import Observation
 from autograde.verdict import Outcome, Result, Verdict
 
@@ -246,6 +246,29 @@ def test_tasks_are_recognised_each_for_itself() -> None:
     assert named(half, known) == [("first", "one")]
 
 
+def test_the_mistake_of_the_most_tasks_is_named() -> None:
+    """Of mistakes that account for a task the one that accounts for the most is named, and of equals the first."""
+    tasks = {"a": "first", "b": "second"}
+    work = examined({"a": [1], "b": [2]}, "ab", tasks)
+    known = {
+        "like it in b": examined({"a": [7], "b": [2]}, "b", tasks),
+        "it": examined({"a": [1], "b": [2]}, "ab", tasks),
+        "like it in a": examined({"a": [1], "b": [8]}, "a", tasks),
+        "like it in both": examined({"a": [1], "b": [2]}, "ab", tasks),
+    }
+    assert named(work, known) == [("first", "it"), ("second", "it")]
+
+
+def test_the_mistake_that_fails_no_more_is_named() -> None:
+    """Of mistakes that account for as many tasks the one is named that fails the fewest tests of the others."""
+    tasks = {"a": "first", "b": "second"}
+    known = {
+        "both": examined({"a": [1], "b": [2]}, "ab", tasks),
+        "it": examined({"a": [1], "b": [0]}, "a", tasks),
+    }
+    assert named(examined({"a": [1], "b": [0]}, "a", tasks), known) == [("first", "it")]
+
+
 def pair_of(
     lost: dict[str, int], answers: dict[str, list[Any]], **known: str
 ) -> list[tuple[str | None, str]]:
@@ -333,14 +356,6 @@ def test_signature_is_equal_for_what_fails_alike() -> None:
 def test_every_kind_of_answer_has_a_signature(value: Any) -> None:
     """Whatever data a learner returns, the signature is made, and is the same the second time."""
     assert signature(examined({"a": [value]}, "a")) == signature(examined({"a": [value]}, "a")) != ""
-
-
-def test_same_behaviour_is_symmetric() -> None:
-    """Two programs behave alike, or not, whichever is named first."""
-    one, other = behaviour(examined({"a": [1]}, "a")), behaviour(examined({"a": [2]}, "a"))
-    assert same_behaviour(one, one)
-    assert not same_behaviour(one, other)
-    assert not same_behaviour(other, one)
 
 
 # --- recognition, end to end ---

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
+import ast
+from collections.abc import Iterable, Iterator, Mapping
 
 from autograde import mistakes, recognition, submission
 from autograde.checking import examine_here
@@ -15,9 +15,11 @@ from autograde.live import globals_kept, silent
 from autograde.mistakes import Change
 from autograde.question import Question
 from autograde.reach import completed, unreached
+from autograde.recognition import Behaviour
 from autograde.rewriting import rewritten
 from autograde.seed import derived
 from autograde.stage import staged_in_turn
+from autograde.submission import WRITES, grade_id
 from autograde.verdict import Outcome
 
 REFERENCE = "the reference"
@@ -80,26 +82,25 @@ def _mistakes(
     question: Question, reference: Examined, wrong: Mapping[Change, Examined]
 ) -> Iterator[Violation]:
     """Law 4."""
-    behaviours = {change: recognition.behaviour(examined) for change, examined in wrong.items()}
-    for change, behaviour in behaviours.items():
-        if not behaviour.failed:
+    known = _known(wrong)
+    for change, examined in wrong.items():
+        if error := _unreadable(question, change):
+            what = f"is no Python: {error}"
+            yield Violation(4, f"{question.slug}: [{change.name}]", what, "mend its texts")
+        if not known[change.name].failed:
             yield Violation(
                 4,
                 f"{question.slug}: [{change.name}]",
                 "loses no point",
                 "write the test that it must fail: it is a hole",
             )
-        yield from _broken(question, change.name, wrong[change])
-    for (one, a), (other, b) in itertools.combinations(behaviours.items(), 2):
-        if a.failed and recognition.same_behaviour(a, b, one.by_message or other.by_message):
-            yield Violation(
-                4,
-                f"{question.slug}: [{one.name}] and [{other.name}]",
-                "behave alike, so that neither can be named",
-                "merge them, or add an input that tells them apart",
-            )
+        elif set(told := _told(examined, known, wrong)) != {change.name}:
+            names = " and ".join(f"[{name}]" for name in dict.fromkeys(told)) or "nothing"
+            do = "merge them, or add an input that tells them apart"
+            yield Violation(4, f"{question.slug}: [{change.name}]", f"is told as {names}", do)
+        yield from _broken(question, change.name, examined)
     ran = {v.test for v in reference.verdicts if not v.outcome.is_open}
-    caught = frozenset[str]().union(*(b.failed for b in behaviours.values()))
+    caught = frozenset[str]().union(*(one.failed for one in known.values()))
     for test in sorted(ran - caught):
         yield Violation(
             4,
@@ -107,6 +108,17 @@ def _mistakes(
             "is failed by no mistake",
             "add the mistake it is there for, or drop it",
         )
+
+
+def _unreadable(question: Question, change: Change) -> str:
+    """Why nobody could make this mistake: what Python says of its cell, "" where it can be read."""
+    cells = mistakes.solved(question, change)["cells"]
+    source = next("".join(cell["source"]) for cell in cells if grade_id(cell) == change.cell)
+    try:
+        ast.parse(WRITES.sub("\n", source, count=1))
+    except SyntaxError as error:
+        return str(error)
+    return ""
 
 
 def _broken(question: Question, name: str, examined: Examined) -> Iterator[Violation]:
@@ -129,6 +141,10 @@ def _same_here(
         spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
         found = examine_here(question, spaces, known=known)
     live = {name: completed(examined, found[0]) for name, examined in zip(programs, found, strict=True)}
+    changes = mistakes.mistakes(question)
+    known_live, known_room = (
+        _known({change: on[f"[{change.name}]"] for change in changes}) for on in (live, room)
+    )
     for name in programs:
         for one, other in zip(live[name].verdicts, room[name].verdicts, strict=True):
             if one.outcome is not other.outcome:
@@ -137,7 +153,7 @@ def _same_here(
                     name,
                     f"{one.test} says {one.outcome} in check() and {other.outcome} in the room",
                 )
-        here, there = _named(question, live, name), _named(question, room, name)
+        here, there = _told(live[name], known_live, changes), _told(room[name], known_room, changes)
         if here != there:
             yield _differs(question, name, f"is recognised as {here} in check() and {there} in the room")
 
@@ -163,7 +179,9 @@ def _differs(question: Question, name: str, what: str) -> Violation:
     return Violation(8, f"{question.slug}: {name}", what, do)
 
 
-def _named(question: Question, examined: Mapping[str, Examined], name: str) -> list[str]:
-    changes = mistakes.mistakes(question)
-    known = {change.name: recognition.behaviour(examined[f"[{change.name}]"]) for change in changes}
-    return [r.mistake for r in recognition.recognise(examined[name], known, changes)]
+def _known(wrong: Mapping[Change, Examined]) -> dict[str, Behaviour]:
+    return {change.name: recognition.behaviour(examined) for change, examined in wrong.items()}
+
+
+def _told(examined: Examined, known: Mapping[str, Behaviour], changes: Iterable[Change]) -> list[str]:
+    return [told.mistake for told in recognition.recognise(examined, known, tuple(changes))]

@@ -272,12 +272,28 @@ def test_greedy(student, rng, close):
 @pytest.mark.task("beam_search")
 def test_exhaustive(student, rng, close):
     """With room for every hypothesis it finds the best of all sequences."""
+
+    def by_its_order(world, found):
+        """Whether the winner begins with two tokens that are likelier the other way round; a beam of V finds it."""
+        if len(found.tokens) < 4:
+            return False
+        bos, one, other, _ = found.tokens
+        is_behind = world.logp([bos, other, one]) > world.logp([bos, one, other]) + MARGIN
+        return is_behind and searched(world, world.size, 3).tokens == found.tokens
+
     cases = []
-    for size, steps, alpha in [(5, 1, 0.0), (4, 3, 0.0), (3, 4, 1.0), (4, 3, 0.6)]:
+    even = {"scales": (0.3, 0.3), "ends": -4.0, "hidden": True}
+    for size, steps, alpha, wanted, kind in [
+        (5, 1, 0.0, None, {}),
+        (4, 3, 0.0, None, {}),
+        (3, 4, 1.0, None, {}),
+        (4, 3, 0.6, None, {}),
+        (4, 3, 0.0, by_its_order, even),
+    ]:
         while True:
-            world = drawn(rng, size, steps)
+            world = drawn(rng, size, steps, **kind)
             found = exhausted(world, steps, alpha)
-            if found.margin > MARGIN:
+            if found.margin > MARGIN and (wanted is None or wanted(world, found)):
                 break
         cases.append(Case(world, size**steps, steps, alpha, found.tokens, found.logp))
     agree(student, cases, close)
@@ -388,7 +404,7 @@ def test_alpha(student, rng, close):
             return is_ended and world.logp(found.tokens[:-1]) > max(ended, default=math.inf) > found.logp
 
         cases.append(case_where(behind_at_the_end, rng, width, 4, 1.5, size=4, ends=0.5))
-    for width, alpha in [(2, 2.0), (3, 3.0)]:
+    for width, alpha, scales in [(2, 2.0, (1.5, 1.5)), (3, 3.0, (1.5, 1.5)), (2, 1.0, (0.4, 4.0))]:
 
         def overtaken(world, found, alpha=alpha):
             """Whether a finished one is ahead of the beam as it is, one more token counted, and loses."""
@@ -399,7 +415,7 @@ def test_alpha(student, rng, close):
                 for n in range(len(final[1]) - 1, len(found.tokens) - 1)
             )
 
-        cases.append(case_where(overtaken, rng, width, 5, alpha, size=4, ends=0.0))
+        cases.append(case_where(overtaken, rng, width, 5, alpha, size=4, scales=scales, ends=0.0))
 
     def both_overtaken(world, found):
         """Whether two finished ones are ahead of the beam as it is, and lose."""

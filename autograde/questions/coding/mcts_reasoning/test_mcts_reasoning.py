@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import random
 from collections import Counter
@@ -208,6 +209,7 @@ class Counts:
             "unvisited": walk(lambda path: self.mean(path) if self.visits[path] else 0.5, self.opened),
             "one step": self.state[max(self.seen(()), key=self.mean, default=())],
             "best score": max((self.state[path] for path in evaluated), key=self.world.score),
+            "best mean": self.state[max(evaluated, key=self.mean)],
             "best leaf": self.state[max(ends, key=self.mean)],
         }
 
@@ -636,7 +638,7 @@ def test_tree(student, rng, close):
 
 @once
 def for_returned(rng):
-    """Searches after which every other way to choose the result would give another state."""
+    """Searches after which every two ways to choose the result, the right one among them, would differ."""
     grids = [64, 4]
 
     def make():
@@ -644,17 +646,20 @@ def for_returned(rng):
         return Replay(World(rng, grid=grids[0]), 15, 0.7)
 
     def told(replay):
-        return {name for name, state in replay.misread(0.7).items() if state != replay.best()}
+        ways = {"right": replay.best(), **replay.misread(0.7)}
+        return {pair for pair in itertools.combinations(ways, 2) if ways[pair[0]] != ways[pair[1]]}
 
-    return telling(make, make().misread(0.7), told)
+    return telling(make, itertools.combinations(["right", *make().misread(0.7)], 2), told)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
 def test_returned(student, rng, close):
     """The state returned lies at the end of the children with the highest mean, of equal ones the first."""
-    for replay in for_returned(rng):
-        state, _, watch = searched(student, replay.world, replay.iterations, c=0.7)
+    # All are run before any is compared: one search alone does not tell one wrong choice from another.
+    replays = for_returned(rng)
+    searches = [searched(student, replay.world, replay.iterations, c=0.7) for replay in replays]
+    for replay, (state, _, watch) in zip(replays, searches, strict=True):
         counts = counted(replay.world, watch.scored)
         assert len(counts.order) == replay.iterations, "not every iteration evaluates another node"
         close(state, counts.best(), what="the state returned")
