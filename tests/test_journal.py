@@ -98,7 +98,9 @@ def test_empty_secret_is_refused(tmp_path: Path) -> None:
     """A seed file that lost its content is an error, never a seed that everybody can guess."""
     course_seed(tmp_path, "double_it")
     (tmp_path / FILE).write_text("\n", encoding="ascii")
-    with pytest.raises(QuestionError, match=r"seed is empty: delete it"):
+    with pytest.raises(
+        QuestionError, match=r"seed is empty or damaged: put it back from a backup, or delete it"
+    ):
         course_seed(tmp_path, "double_it")
 
 
