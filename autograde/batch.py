@@ -17,6 +17,7 @@ from autograde.question import Question, require_root
 from autograde.report import Row
 from autograde.roll import Roll, Who
 from autograde.seed import FILE as SEED
+from autograde.seed import is_lost
 from autograde.verdict import Result
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def grade_class(
         raise HandInError(f"no submission in {folder}{' for ' + asked if asked else ''}: nbgrader puts them at "
                           "submitted/<student>/<topic>/<notebook>.ipynb")  # fmt: skip
     journal = Journal(working / FILE)
-    if seed is None and journal.path.exists() and not (working / SEED).exists():
+    if seed is None and journal.path.exists() and is_lost(working):
         graded.notes.append(f"{working / SEED} is gone: a new seed is made and everybody is graded again; to have the "
                             "old results back, put the old file back and run the same command again")  # fmt: skip
     roll = Roll(handed, working, seed)

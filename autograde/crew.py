@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import queue
@@ -71,7 +72,7 @@ class Crew:
         limits: Limits | None = None,
         keep: Callable[[Task, Result], None] = lambda *_: None,
     ) -> None:
-        waiting: queue.Queue[Task] = queue.Queue()
+        self._waiting = waiting = queue.Queue[Task]()
         for task in tasks:
             waiting.put(task)
         self.missing: dict[str, str] = {}
@@ -110,6 +111,10 @@ class Crew:
                     self._keep(task, answer)
         except Exception as error:  # noqa: BLE001  raised where somebody waits for the result
             answer = error
+        if isinstance(answer, Exception):
+            with contextlib.suppress(queue.Empty):  # nobody begins with anything more
+                while True:
+                    self._waiting.get_nowait()
         self._ready.put(answer if isinstance(answer, Exception) else (task, answer))
 
     def __len__(self) -> int:

@@ -37,6 +37,11 @@ def course_seed(working: Path, slug: str, override: int | None = None) -> int:
     return int.from_bytes(hashlib.sha256(f"{secret}/{slug}".encode()).digest()[:8], "big") >> 1
 
 
+def is_lost(working: Path) -> bool:
+    """Whether the next `course_seed` of this folder makes a new secret."""
+    return not os.environ.get(VARIABLE) and not (working / FILE).exists()
+
+
 def _secret(working: Path) -> str:
     path = working / FILE
     try:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import nbgrader.api
 from nbgrader.converters import GenerateSolution
 from nbgrader.converters.base import BaseConverter, NbGraderException
+from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import DBAPIError, SAWarning
 
 from autograde.errors import Explained
@@ -33,17 +37,32 @@ _ADVICE = {
 }
 
 
-def machines(error: BaseException | None, db_url: str) -> Refused | None:
+def machines(error: BaseException | None, coursedir: CourseDirectory) -> Refused | None:
     """An error as what the machine refuses, a database above all; None where it is none of that."""
     for one in _chain(error):
-        if found := refused(one):
+        # nbgrader and nbconvert write in both.
+        somewhere = getattr(one, "filename", None) or f"{coursedir.root} or {tempfile.gettempdir()}"
+        if found := refused(one, somewhere):
             return found
         if isinstance(one, DBAPIError):
             said = str(one.orig)
             for words, advice in _ADVICE.items():
                 if words in said:
-                    return Refused(f"{db_url.removeprefix('sqlite:///')}: {said}: {advice}, {THEN}")
+                    where = coursedir.db_url.removeprefix("sqlite:///").partition("?")[0]
+                    return Refused(f"{where}: {said}: {advice}, {THEN}")
     return None
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Keep nbgrader's own traceback of a database's error off the terminal: it is raised too."""
+    log = nbgrader.api.app_log
+    before = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -64,12 +83,12 @@ def convert(converter: Any, said: Said) -> None:
         autograde.refusal.Refused: it failed, and would for everybody else.
     """
     try:
-        with warnings.catch_warnings():
+        with hushed(), warnings.catch_warnings():
             # nbgrader's models set these off in newer SQLAlchemy; nothing that a user could do about.
             warnings.simplefilter("ignore", SAWarning)
             converter.start()
     except (NbGraderException, DBAPIError) as error:
-        found = machines(said.error or error, converter.coursedir.db_url)
+        found = machines(said.error or error, converter.coursedir)
         if found is not None:
             raise found from error
         raise GradebookError(_reason(said) or str(error)) from error

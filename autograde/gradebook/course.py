@@ -19,7 +19,7 @@ from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograde.gradebook.config import configure
-from autograde.gradebook.convert import GradebookError, Solve, convert, listening, machines
+from autograde.gradebook.convert import GradebookError, Solve, convert, hushed, listening, machines
 from autograde.gradebook.exporter import SubmissionExporter
 from autograde.gradebook.results import SEED
 from autograde.submission import grade_id
@@ -89,10 +89,10 @@ class Course:
         coursedir = self._coursedir(listening()[0])
         try:
             _make(coursedir.db_url, coursedir.course_id)
-            with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+            with hushed(), Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
                 yield gradebook
         except (DBAPIError, OSError) as error:
-            found = machines(error, coursedir.db_url)
+            found = machines(error, coursedir)
             if found is None:
                 raise
             raise found from error
