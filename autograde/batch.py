@@ -16,6 +16,7 @@ from autograde.progress import progress
 from autograde.question import Question, require_root
 from autograde.report import Row
 from autograde.roll import Roll, Who
+from autograde.scratch import temporaries
 from autograde.seed import FILE as SEED
 from autograde.seed import is_lost
 from autograde.verdict import Result
@@ -104,6 +105,7 @@ def grade_class(
             limits or Limits.chosen(),
             lambda task, result: journal.put(task.name, result),
         ) as crew,
+        temporaries("record"),
         _recorder(folder, root, roll, seed, again) if keep else nullcontext() as recorder,
     ):
         _work(crew, roll, recorder, graded)

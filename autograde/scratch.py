@@ -8,9 +8,10 @@ import os
 import re
 import tempfile
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
-_OURS = re.compile(r"autograde-(?:room|crew|laws|release|measure|probe|stage|bench)-\w{8}")
+_OURS = re.compile(r"autograde-(?:room|crew|record|laws|release|measure|probe|stage|bench)-\w{8}")
 
 
 class Scratch:
@@ -45,6 +46,22 @@ class Scratch:
     def close(self) -> None:
         """Remove the folder and all that is in it."""
         self._end()
+
+
+@contextlib.contextmanager
+def temporaries(kind: str) -> Iterator[None]:
+    """Have the temporary files of libraries in a folder of our own while the block runs.
+
+    Args:
+        kind: what for, a part of its name.
+    """
+    before = tempfile.tempdir
+    with Scratch(kind) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _ended(path: Path, fd: int) -> None:

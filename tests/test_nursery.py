@@ -66,6 +66,18 @@ def test_killed_zygote_is_replaced(nursery: Nursery, question: Question, tmp_pat
         worker.finish(PATIENCE)
 
 
+def test_replaced_worker_shares_the_zygote(nursery: Nursery, question: Question, tmp_path: Path) -> None:
+    """A worker that takes the place of another has the same zygote, and need not wait for one of its own."""
+    first = told(nursery.worker(), tmp_path)
+    first.kill()
+    first.finish(PATIENCE)
+    second = told(nursery.worker(), tmp_path)
+    assert score(second, question) == 10
+    (worker,) = family()["grade-worker"]
+    assert worker.children() == []
+    second.finish(PATIENCE)
+
+
 def test_killed_nursery_is_replaced(nursery: Nursery, question: Question, tmp_path: Path) -> None:
     """Where the nursery itself was killed its workers go on, and the next one comes from another."""
     first = told(nursery.worker(), tmp_path)

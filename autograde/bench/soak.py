@@ -22,7 +22,8 @@ from autograde.journal import FILE
 from autograde.question import find, questions, require_root
 from autograde.scratch import Scratch
 
-SAMPLES = 100  # in a run
+SAMPLES = 100  # in a run, while results come
+RECORDING = 2.0  # seconds between two samples when all are there, and nbgrader goes on
 WARM = 0.1  # part of a run in which what is needed once is read in
 PATIENCE = 40.0  # seconds in which everything has ended: a submission may take 30
 SHARED = Path("/dev/shm")  # noqa: S108  nothing is written there
@@ -153,6 +154,7 @@ def watch(
     scratch = folder / "tmp"
     scratch.mkdir()
     before, began, samples = _shared(), time.monotonic(), list[Sample]()
+    looked = began
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603  our own interpreter
             command, cwd=folder, env={**environment, "TMPDIR": str(scratch)}, stdout=log, stderr=log
@@ -162,7 +164,9 @@ def watch(
         while process.poll() is None:
             time.sleep(0.02)
             now = done + next(results)
-            if now * SAMPLES // count > done * SAMPLES // count:
+            recording = now == count and time.monotonic() - looked > RECORDING
+            if now * SAMPLES // count > done * SAMPLES // count or recording:
+                looked = time.monotonic()
                 samples.append(_sample(now, process.pid, scratch, before, family))
                 if now * 20 // count > done * 20 // count:
                     say(_line(samples[-1], count, time.monotonic() - began))

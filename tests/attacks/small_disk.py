@@ -30,7 +30,7 @@ from autograde.cli import main  # noqa: E402
 from autograde.journal import FILE  # noqa: E402
 from autograde.release import register  # noqa: E402
 
-SIZES = {"journal": "16k", "gradebook": "", "autograded": "40k", "scratch": "100m", "scratch before": "50m"}
+SIZES = {"journal": "12k", "gradebook": "", "autograded": "40k", "scratch": "100m", "scratch before": "50m"}
 
 
 def mounted(folder: Path, size: str) -> None:
@@ -114,6 +114,8 @@ def run(case: str, course: Path, graded: Path) -> dict[str, Any]:
     if case == "scratch":
         threading.Thread(target=fill, args=(root, root / "tmp"), daemon=True).start()
     first = grade()
+    if case == "scratch before":
+        return {"first": first}
     kept = (
         sum(b'{"key": ' in line for line in (root / FILE).read_bytes().splitlines())
         if (root / FILE).is_file()

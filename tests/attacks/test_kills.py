@@ -15,16 +15,16 @@ from autograde.bench.soak import BOUNDS, Soak, table, watch
 
 STUDENTS = 100  # of two notebooks each
 STOPPED = "\nstopped: what was graded is kept; run it again to go on\n"
-KILLS = {"command": 5, "nursery": 3, "worker": 7, "zygote": 5, "room": 10}
+KILLS = {"command": 5, "nursery": 2, "worker": 7, "zygote": 4, "room": 12}
 # A killed nursery is missed only when a worker is needed: one is killed next.
 PLAN = [
-    *[("nursery", "worker")] * 3,
-    *[("worker",)] * 4,
-    *[("zygote",)] * 5,
-    *[("room",)] * 10,
+    *[("nursery", "worker")] * 2,
+    *[("worker",)] * 5,
+    *[("zygote",)] * 4,
+    *[("room",)] * 12,
     *[("command",)] * 5,
 ]
-SIGNALS = ("SIGINT", "SIGINT SIGINT", "SIGTERM", "SIGHUP", "SIGINT SIGTERM SIGHUP SIGINT")
+SIGNALS = ("SIGINT SIGINT", "SIGINT", "SIGTERM SIGINT SIGTERM", "SIGHUP")
 
 
 @pytest.fixture(scope="module")
