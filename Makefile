@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab recognise bench bench-gpu test fuzz clean
+.PHONY: help setup demo lab recognise bench bench-gpu soak fuzz test clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ recognise: setup ## how each mistake is recognised when it is written differentl
 
 bench: setup ## our grading beside stock nbgrader on 100 submissions, in one run (ARGS="--count 10")
 	$(BIN)/python -m autograde bench --slug multi_head_attention $(ARGS)
+
+soak: setup ## 10,000 gradings in one run, and whether anything grows (ARGS="--count 1000")
+	$(BIN)/python -m autograde soak $(ARGS)
 
 bench-gpu: setup ## the kernel of tiled_attention beside PyTorch's own attention, on a CUDA GPU
 	$(BIN)/python -m autograde bench-gpu tiled_attention

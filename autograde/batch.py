@@ -16,6 +16,9 @@ from autograde.progress import progress
 from autograde.question import Question, require_root
 from autograde.report import Row
 from autograde.roll import Roll, Who
+from autograde.scratch import temporaries
+from autograde.seed import FILE as SEED
+from autograde.seed import is_lost
 from autograde.verdict import Result
 
 if TYPE_CHECKING:
@@ -80,8 +83,16 @@ def grade_class(
         )
         raise HandInError(f"no submission in {folder}{' for ' + asked if asked else ''}: nbgrader puts them at "
                           "submitted/<student>/<topic>/<notebook>.ipynb")  # fmt: skip
-    roll = Roll(handed, working, seed)
     journal = Journal(working / FILE)
+    if seed is None and journal.path.exists() and is_lost(working):
+        graded.notes.append(f"{working / SEED} is gone: a new seed is made and everybody is graded again; to have the "
+                            "old results back, put the old file back and run the same command again")  # fmt: skip
+    roll = Roll(handed, working, seed)
+    damaged = journal.compact()
+    if damaged:
+        graded.notes.append(
+            f"{journal.path}: damaged lines left out ({damaged}): what they held is graded again"
+        )
     if not again:
         roll.results |= {key: result for key in roll.tasks if (result := journal.get(key)) is not None}
     todo = [task for key, task in roll.tasks.items() if key not in roll.results]
@@ -97,6 +108,7 @@ def grade_class(
             limits or Limits.chosen(),
             lambda task, result: journal.put(task.name, result),
         ) as crew,
+        temporaries("record"),
         _recorder(folder, root, roll, seed, again) if keep else nullcontext() as recorder,
     ):
         _work(crew, roll, recorder, graded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import random
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from autograde import mistakes, wire
 from autograde.digest import digest
 from autograde.mistakes import Change
-from autograde.private import FOLDER, private
+from autograde.private import FOLDER, write
 from autograde.question import Question
 from autograde.recognition import Behaviour
 from autograde.student import Observation
@@ -77,11 +78,7 @@ class Catalogue:
         behaviour = self._run(self._changes[name], test)
         if self._home is not None:
             with contextlib.suppress(OSError, wire.WireError):  # not kept: found out again the next time
-                private(self._home)
-                file = self._file(name, test)
-                new = file.with_name(f"{file.name}.{os.getpid()}")
-                new.write_bytes(_packed(behaviour))
-                new.replace(file)
+                write(self._file(name, test), _packed(behaviour))
         return behaviour
 
     def _kept(self, name: str, test: str | None = None) -> Behaviour | None:
@@ -111,10 +108,14 @@ def _packed(behaviour: Behaviour) -> bytes:
         test: (one.answers, sorted(one.names), one.rtol, one.atol) for test, one in behaviour.seen.items()
     }
     # A handle is like no other thing, and crosses as such.
-    return wire.pack((behaviour.failed, behaviour.passed, seen, dict(behaviour.said)), lambda _: ["h"])
+    frame = wire.pack((behaviour.failed, behaviour.passed, seen, dict(behaviour.said)), lambda _: ["h"])
+    return hashlib.sha256(frame).digest() + frame
 
 
-def _unpacked(frame: bytes) -> Behaviour:
+def _unpacked(kept: bytes) -> Behaviour:
+    frame = kept[32:]
+    if hashlib.sha256(frame).digest() != kept[:32]:  # one wrong bit could tell learners a wrong mistake
+        raise wire.WireError("damaged")
     failed, passed, seen, said = wire.unpack(*wire.split(frame), lambda _: object())
     observed = {
         test: Observation(answers, names=set(names), rtol=rtol, atol=atol)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -11,13 +12,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from autograde.errors import Explained
+from autograde.interruption import Interrupted, interruptible
 from autograde.lean import spare_imports
+from autograde.refusal import refused
 
 EXIT_CODES = """\
 exit codes:
   0  done, and nothing for a person to look at
   1  done, and a person should look (what was said above), or a check did not pass
-  2  could not be done: the command line, a missing folder, a question's own files
+  2  could not be done: the command line, a missing folder, a question's own files, a full disk
+  128 + n  ended by signal n (130: Ctrl-C)
 """
 
 
@@ -26,16 +30,24 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     spare_imports()
     options = _parser().parse_args(arguments)
     try:
-        code = options.run(options)
-    except KeyboardInterrupt:
-        print("\nstopped: what was graded is kept; run it again to go on", file=sys.stderr)
-        code = 130
+        with interruptible():
+            code = options.run(options)
+    except Interrupted as signalled:
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print("\nstopped: what was graded is kept; run it again to go on", file=sys.stderr)
+        code = signalled.code
     except BrokenPipeError:
         # `autograde … | head`: who reads has seen enough. Python would complain again when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except Explained as error:
         print(f"autograde: {error}", file=sys.stderr)
+        code = 2
+    except OSError as error:
+        machines = refused(error)
+        if machines is None:
+            raise
+        print(f"autograde: {machines}", file=sys.stderr)
         code = 2
     sys.exit(code)
 
@@ -166,6 +178,12 @@ def _bench(options: argparse.Namespace) -> int:
     return run(options.slug, options.count, options.rounds, Path(options.json))
 
 
+def _soak(options: argparse.Namespace) -> int:
+    from autograde.bench.soak import run
+
+    return run(options.slug, options.count, options.jobs)
+
+
 def _bench_gpu(options: argparse.Namespace) -> int:
     from autograde.bench_gpu import run
     from autograde.question import find
@@ -259,6 +277,12 @@ def _parser() -> argparse.ArgumentParser:
         "--json", metavar="FILE", default="bench.json", help="the figures (default: bench.json)"
     )
     bench.set_defaults(run=_bench)
+
+    soak = commands.add_parser("soak", help="whether anything grows while very many are graded in one run")
+    soak.add_argument("--slug", help="the question (default: the first of the syllabus)")
+    soak.add_argument("--count", type=_positive, default=10_000, help="submissions (default: 10000)")
+    soak.add_argument("--jobs", type=_positive, default=2, help="submissions at a time (default: 2)")
+    soak.set_defaults(run=_soak)
 
     bench_gpu = commands.add_parser("bench-gpu", help="a solution's attention beside PyTorch's own, on a GPU")
     bench_gpu.add_argument("slug", help="the question")

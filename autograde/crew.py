@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import queue
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +18,8 @@ from typing import Any
 from autograde.lock import Limits
 from autograde.nursery import Nursery, Worker
 from autograde.question import Question
+from autograde.refusal import Refused, require_space
+from autograde.scratch import Scratch, sweep
 from autograde.verdict import Result
 from autograde.wrapper import wrapper
 
@@ -46,7 +50,8 @@ class Crew:
     """Grades all tasks in processes of their own, from when it is made. Use it as a context manager.
 
     Iterating gives each task's name with its result, or with the reason why it could not be graded: our fault,
-    for a person to look at. What ends the block ends the processes.
+    for a person to look at. What ends the block ends the processes. Where the machine refuses (a full disk), or
+    `keep` raises, iterating raises that.
 
     Args:
         tasks: what to grade.
@@ -67,21 +72,23 @@ class Crew:
         limits: Limits | None = None,
         keep: Callable[[Task, Result], None] = lambda *_: None,
     ) -> None:
-        waiting: queue.Queue[Task] = queue.Queue()
+        self._waiting = waiting = queue.Queue[Task]()
         for task in tasks:
             waiting.put(task)
         self.missing: dict[str, str] = {}
         self._count = waiting.qsize()
-        self._ready: queue.Queue[tuple[Task, Result | str]] = queue.Queue()
+        self._ready: queue.Queue[tuple[Task, Result | str] | Exception] = queue.Queue()
         self._keep, self._keeping = keep, threading.Lock()
+        sweep()
+        limits = limits or Limits()
+        count = _with_space(min(jobs, self._count), limits.disk)
         # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
-        self._scratch = tempfile.TemporaryDirectory(prefix="autograde-crew-", ignore_cleanup_errors=True)
+        self._scratch = Scratch("crew")
         setup = {
             "working": str(working),
-            "limits": asdict(limits or Limits()),
-            "environment": {**os.environ, "TMPDIR": self._scratch.name},
+            "limits": asdict(limits),
+            "environment": {**os.environ, "TMPDIR": str(self._scratch.path)},
         }
-        count = min(jobs, self._count)
         self._nursery = Nursery(0 if wrapper() else count) if count else None
         self._feeders = [
             _Feeder(waiting, self._done, setup, self._nursery) for _ in range(count) if self._nursery
@@ -95,23 +102,40 @@ class Crew:
             feeder.stop()
         if self._nursery is not None:
             self._nursery.close()
-        self._scratch.cleanup()
+        self._scratch.close()
 
-    def _done(self, task: Task, answer: Result | str) -> None:
-        if isinstance(answer, Result):
-            with self._keeping:
-                self._keep(task, answer)
-        self._ready.put((task, answer))
+    def _done(self, task: Task, answer: Result | str | Exception) -> None:
+        try:
+            if isinstance(answer, Result):
+                with self._keeping:
+                    self._keep(task, answer)
+        except Exception as error:  # noqa: BLE001  raised where somebody waits for the result
+            answer = error
+        if isinstance(answer, Exception):
+            with contextlib.suppress(queue.Empty):  # nobody begins with anything more
+                while True:
+                    self._waiting.get_nowait()
+        self._ready.put(answer if isinstance(answer, Exception) else (task, answer))
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[tuple[str, Result | str]]:
         for _ in range(self._count):
-            task, answer = self._ready.get()
-            yield task.name, answer
+            done = self._ready.get()
+            if isinstance(done, Exception):
+                raise done
+            yield done[0].name, done[1]
         for feeder in self._feeders:
             self.missing |= feeder.missing
+
+
+def _with_space(jobs: int, disk: int) -> int:
+    """So many of these jobs as there is space for what their submissions may write."""
+    place = Path(tempfile.gettempdir())
+    if jobs:
+        require_space(place, disk)
+    return min(jobs, shutil.disk_usage(place).free // disk)
 
 
 class _Feeder:
@@ -120,7 +144,7 @@ class _Feeder:
     def __init__(
         self,
         waiting: queue.Queue[Task],
-        done: Callable[[Task, Result | str], None],
+        done: Callable[[Task, Result | str | Exception], None],
         setup: dict[str, Any],
         nursery: Nursery,
     ) -> None:
@@ -145,7 +169,11 @@ class _Feeder:
                 task = self._waiting.get_nowait()
             except queue.Empty:
                 break
-            self._done(task, self._graded(task))
+            try:
+                answer: Result | str | Exception = self._graded(task)
+            except Exception as error:  # noqa: BLE001  raised where somebody waits for the result
+                answer = error
+            self._done(task, answer)
         self._end()
 
     def _graded(self, task: Task) -> Result | str:
@@ -159,6 +187,8 @@ class _Feeder:
                 why = f"the grading process ended ({error})"
                 self._end()
                 continue
+            if "refused" in answer:
+                raise Refused(answer["refused"])
             if "result" in answer:
                 self.missing = answer["missing"]
                 return Result.from_json(answer["result"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +24,7 @@ from autograde.notebook import SubmissionError
 from autograde.question import Question
 from autograde.reach import unreached
 from autograde.recognition import Behaviour
+from autograde.refusal import require_space
 from autograde.room import Broken, Zygote
 from autograde.sitting import RoomSitting
 from autograde.stage import staged
@@ -79,11 +81,21 @@ class Grader:
         Raises:
             GraderError: the question's own files are at fault.
             autograde.room.Broken: the sandbox can't be started.
+            autograde.refusal.Refused: the machine has no space for what a submission may write.
         """
+        place = Path(tempfile.gettempdir())
+        require_space(place, self.limits.disk)
+        killed = self.zygote.killed
         try:
-            return self._graded(question, notebook, seed)
-        except Broken:  # somebody killed the warm process: not the learner's doing, so all of it once more
-            return self._graded(question, notebook, seed)
+            result = self._graded(question, notebook, seed)
+            again = self.zygote.killed > killed  # by a person, or for want of memory; or the learner did it
+        except Broken:  # somebody killed the warm process
+            again = True
+        if again:  # not the learner's doing, so all of it once more; their own doing has the same end twice
+            result = self._graded(question, notebook, seed)
+        # Where there is none now there may have been none for the learner's files, which would cost them points.
+        require_space(place, self.limits.disk)
+        return result
 
     def _graded(self, question: Question, notebook: bytes, seed: int) -> Result:
         inner = self._inner_of(question)

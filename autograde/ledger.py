@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from autograde.private import FOLDER, private
+from autograde.private import FOLDER, write
 
 FILE = FOLDER / "recorded.json"
+OFTEN = 2.0  # seconds between two times that it is written: what a killed run loses is recorded once more
 
 
 class Ledger:
@@ -26,6 +27,7 @@ class Ledger:
     def __init__(self, working: Path) -> None:
         self.working = working
         self._told: dict[str, str] = {}
+        self._saved = time.monotonic()
         with contextlib.suppress(OSError, ValueError):
             told = json.loads((working / FILE).read_text(encoding="utf-8"))
             self._told = told if isinstance(told, dict) else {}
@@ -43,14 +45,14 @@ class Ledger:
     def enter(self, student: str, topic: str, keys: Iterable[str]) -> None:
         """Note that these results were recorded just now."""
         self._told[f"{student}/{topic}"] = self._entry(student, topic, keys)
+        if time.monotonic() - self._saved > OFTEN:
+            self.save()
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
-        path = self.working / FILE
-        private(path.parent)
-        new = path.with_suffix(f".{os.getpid()}")
-        new.write_text(json.dumps(self._told, indent=0), encoding="utf-8")
-        new.replace(path)
+        """Write the file, where that is possible."""
+        with contextlib.suppress(OSError):  # without it everybody is recorded once more, that is all
+            write(self.working / FILE, json.dumps(self._told, indent=0).encode())
+        self._saved = time.monotonic()
 
     def _entry(self, student: str, topic: str, keys: Iterable[str]) -> str:
         # The time of the folder: nbgrader, run by hand in between, makes it anew.

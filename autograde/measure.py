@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from autograde import mistakes
 from autograde.crew import Crew, Task
@@ -27,6 +25,7 @@ from autograde.rewriting import (
     rewritten,
     sample,
 )
+from autograde.scratch import Scratch
 from autograde.seed import derived
 from autograde.verdict import Outcome, Result
 
@@ -78,9 +77,9 @@ def _ways(question: Question, cases: Sequence[Case], jobs: int) -> Ways:
     tasks = [Task(str(number), question, case.data, "", seed) for number, case in enumerate(cases)]
     results: dict[str, Result] = {}
     with (
-        TemporaryDirectory(prefix="autograde-recognise-") as working,
+        Scratch("measure") as working,
         progress(question.slug[:20], len(tasks)) as advance,
-        Crew(tasks, jobs, Path(working)) as crew,
+        Crew(tasks, jobs, working) as crew,
     ):
         for number, result in crew:
             if isinstance(result, str):

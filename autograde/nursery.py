@@ -22,6 +22,7 @@ from autograde.launch import launch
 from autograde.lean import spare_imports
 
 _PR_SET_NAME = 15
+_SPARE = 16  # connections to the zygote for workers that replace others: a zygote of their own takes seconds
 
 
 class Nursery:
@@ -52,7 +53,13 @@ class Nursery:
         if not pid:
             ours.close()
             raise OSError("the process that they are made from ended")
-        return Worker(int(pid), ours)
+        return Worker(int(pid), ours, self._bury)
+
+    def _bury(self, pid: int) -> None:
+        """Have a worker that has ended taken off the list of processes."""
+        with self._lock, contextlib.suppress(OSError):  # one that ended itself left its children to init
+            self._control.send(str(pid).encode())
+            self._control.recv(64)
 
     def close(self) -> None:
         """End it; workers that live end with their work."""
@@ -65,8 +72,8 @@ class Nursery:
 class Worker:
     """One worker, seen from the command; it is told and answers lines."""
 
-    def __init__(self, pid: int, sock: socket.socket) -> None:
-        self._pid, self._sock = pid, sock
+    def __init__(self, pid: int, sock: socket.socket, bury: Callable[[int], None]) -> None:
+        self._pid, self._sock, self._bury = pid, sock, bury
         self._to, self._from = sock.makefile("w", encoding="ascii"), sock.makefile("r", encoding="ascii")
 
     def tell(self, line: str) -> None:
@@ -88,7 +95,7 @@ class Worker:
 
     def kill(self) -> None:
         """End it in the middle of whatever it does."""
-        # The nursery buries nobody while it lives, so the number is still its own.
+        # The nursery buries nobody before it is told, so the number is still its own.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
@@ -100,7 +107,9 @@ class Worker:
             while self._sock.recv(65536):
                 """What it still had to say is not asked for."""
         except OSError:
-            self.kill()
+            """It is killed."""
+        self.kill()
+        self._bury(self._pid)
         for one in (self._to, self._from, self._sock):
             with contextlib.suppress(OSError):
                 one.close()
@@ -110,8 +119,8 @@ def main(control: int, zygotes: int) -> None:
     """Import, fork the zygote, then a worker for each request, until the command goes.
 
     Args:
-        control: a socket's descriptor. A request comes with a descriptor, the worker's end of its own socket; the
-            answer is the worker's number.
+        control: a socket's descriptor. A request for a worker comes with a descriptor, the worker's end of its own
+            socket, and the answer is the worker's number; the other request is the number of a worker to bury.
         zygotes: how many workers the zygote is for.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command's to handle
@@ -120,10 +129,18 @@ def main(control: int, zygotes: int) -> None:
     from autograde import zygote
 
     zygote.libraries()
-    pairs = [socket.socketpair() for _ in range(zygotes)]
+    pairs = [socket.socketpair() for _ in range(zygotes + _SPARE if zygotes else 0)]
     asking, asked = [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
-    if pairs and os.fork() == 0:
+    warm = os.fork() if pairs else None
+    if warm == 0:
         _become("zygote", lambda: zygote.serve(asked), sock, *asking)
+
+    def buried(*_: object) -> None:
+        """The zygote is nobody's to kill by its number: off the list as soon as it has ended."""
+        if warm is not None and os.waitpid(warm, os.WNOHANG)[0]:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    signal.signal(signal.SIGCHLD, buried)
     for one in asked:
         one.close()
     from autograde import worker
@@ -134,6 +151,11 @@ def main(control: int, zygotes: int) -> None:
         data, fds, _, _ = socket.recv_fds(sock, 64, 1)
         if not data:
             return
+        if not fds:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(int(data), 0)
+            sock.send(data)
+            continue
         rooms = asking.pop() if asking else None
         stream = socket.socket(fileno=fds[0])
         pid = os.fork()
@@ -147,6 +169,7 @@ def main(control: int, zygotes: int) -> None:
 def _become(name: str, what: Callable[[], None], *others: socket.socket) -> NoReturn:
     """In a fork: do this and nothing else, without what belongs to others."""
     try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for other in others:
             other.close()
         with contextlib.suppress(OSError):

@@ -10,7 +10,6 @@ import resource
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from typing import Any
 
 from autograde.lock import LAYERS, Layer, Limits, allowed_reads, lock
 from autograde.question import course_root
+from autograde.scratch import Scratch
 
 # The probe starts by its path, so that it also works where the package is not installed.
 _START = (
@@ -57,10 +57,10 @@ def probe(*, attempts: bool = True) -> Probe:
 
     A process of its own, by exec: the caller may have threads, which a fork does not survive.
     """
-    with tempfile.TemporaryDirectory(prefix="autograde-probe-") as folder:
-        scratch = Path(folder) / "scratch"
+    with Scratch("probe") as folder:
+        scratch = folder / "scratch"
         scratch.mkdir()
-        (Path(folder) / "outside").write_text("kept", encoding="ascii")
+        (folder / "outside").write_text("kept", encoding="ascii")
         package = Path(__file__).resolve().parent.parent
         graders = course_root() or ""
         command = [sys.executable, "-I", "-c", _START, package, scratch, graders, "try" if attempts else ""]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from autograde.errors import Explained
 from autograde.gradebook import Course, GradebookError, raised
 from autograde.question import Question, QuestionError, questions
+from autograde.scratch import Scratch
 
 
 class ReleaseError(Explained):
@@ -78,8 +78,8 @@ def register(root: Path, topics: Iterable[str], working: Path, *, db_url: str = 
         ReleaseError: nbgrader refused, for example because cells were added after submissions were graded.
     """
     for topic, rows in _by_topic(root, topics).items():
-        with tempfile.TemporaryDirectory(prefix="autograde-") as out:
-            course = Course(working, db_url=db_url, source=root / "source", out=Path(out))
+        with Scratch("release") as out:
+            course = Course(working, db_url=db_url, source=root / "source", out=out)
             try:
                 course.register(topic, [q.release_notebook for q in rows], [q.slug for q in rows])
             except GradebookError as error:
@@ -97,8 +97,8 @@ def _make(
 ) -> list[Path]:
     changed: list[Path] = []
     for topic, rows in _by_topic(root, topics).items():
-        with tempfile.TemporaryDirectory(prefix="autograde-") as scratch:
-            out = Path(scratch) / "out"
+        with Scratch("release") as scratch:
+            out = scratch / "out"
             course = Course(root, out=out)
             try:
                 run(course, topic)

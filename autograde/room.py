@@ -51,11 +51,13 @@ class Zygote:
 
     Attributes:
         missing: layers that this machine does not give, each with the reason; known once it is warm.
+        killed: how many rooms were ended by a SIGKILL that was none of ours.
     """
 
     def __init__(self, limits: Limits | None = None, without: frozenset[str] = frozenset()) -> None:
         self.limits = limits or Limits()
         self.missing: dict[str, str] = {}
+        self.killed = 0
         self.without = without
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -92,7 +94,7 @@ class Zygote:
 
     def _opened(self) -> Room:
         control = self._ready()
-        scratch, shown = Scratch(), tempfile.TemporaryFile()  # noqa: SIM115  closed with the room
+        scratch, shown = Scratch("room"), tempfile.TemporaryFile()  # noqa: SIM115  closed with the room
         ours, theirs = socket.socketpair()
         limits, without = asdict(self.limits), sorted(self.without)
         request = {"scratch": str(scratch.path), "limits": limits, "without": without}
@@ -268,7 +270,9 @@ class Room:
                 os.kill(self._pid, signal.SIGKILL)
         self._sock.close()
         try:
-            return self._zygote.reap(self._pid)
+            status = self._zygote.reap(self._pid)
+            self._zygote.killed += exited and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            return status
         finally:
             self.shown = joined(os.pread(self._shown.fileno(), MAX_SHOWN, 0))
             self._shown.close()

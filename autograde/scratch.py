@@ -1,53 +1,79 @@
-"""A room's scratch folder: its owner holds a lock on it, so that what a killed owner left is known as such."""
+"""Temporary folders: the owner holds a lock on each, so that what a killed owner left is known as such."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import re
 import tempfile
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
-_PREFIX = "autograde-room-"
+_OURS = re.compile(r"autograde-(?:room|crew|record|laws|release|measure|probe|stage|bench)-\w{8}")
 
 
 class Scratch:
     """A new folder under the folder for temporary files. Use it as a context manager.
 
+    Args:
+        kind: what for, a part of its name.
+
     Attributes:
         path: where it is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         while True:
-            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            self.path = Path(tempfile.mkdtemp(prefix=f"autograde-{kind}-"))
             with contextlib.suppress(FileNotFoundError):  # swept before it was locked: another one
-                self._fd = _opened(self.path)
+                fd = _opened(self.path)
                 with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there
-                    fcntl.flock(self._fd, fcntl.LOCK_EX)
+                    fcntl.flock(fd, fcntl.LOCK_EX)
                 if self.path.is_dir():
+                    # Also where Ctrl-C came before anybody could close it.
+                    self._end = weakref.finalize(self, _ended, self.path, fd)
                     return
-                os.close(self._fd)
+                os.close(fd)
 
-    def __enter__(self) -> Scratch:
-        return self
+    def __enter__(self) -> Path:
+        return self.path
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Remove the folder and all that is in it."""
-        if self._fd >= 0:
-            remove(self.path)
-            os.close(self._fd)
-            self._fd = -1
+        self._end()
+
+
+@contextlib.contextmanager
+def temporaries(kind: str) -> Iterator[None]:
+    """Have the temporary files of libraries in a folder of our own while the block runs.
+
+    Args:
+        kind: what for, a part of its name.
+    """
+    before = tempfile.tempdir
+    with Scratch(kind) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+
+
+def _ended(path: Path, fd: int) -> None:
+    remove(path)
+    os.close(fd)
 
 
 def sweep() -> None:
     """Remove the folders of this user whose owners were killed: nobody holds their locks any more."""
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
-            if entry.name.startswith(_PREFIX):
+            if _OURS.fullmatch(entry.name):
                 with contextlib.suppress(OSError):
                     _sweep(Path(entry.path))
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from IPython.core.inputtransformer2 import TransformerManager
 
+from autograde.scratch import Scratch
 from autograde.submission import grade_id, kind_of
 
 
@@ -49,7 +48,7 @@ class _Magics:
     """What our notebooks use of IPython: a cell written to a file. Line magics have nothing to do here."""
 
     def __init__(self) -> None:
-        self._folder: tempfile.TemporaryDirectory[str] | None = None  # most write nothing: it costs 4 ms
+        self._folder: Scratch | None = None  # most write nothing: it costs 4 ms
 
     def __enter__(self) -> _Magics:
         return self
@@ -57,19 +56,20 @@ class _Magics:
     def __exit__(self, *_: object) -> None:
         if self._folder is None:
             return
-        sys.path.remove(self._folder.name)
+        folder = str(self._folder.path)
+        sys.path.remove(folder)
         for name, module in list(sys.modules.items()):
-            if str(getattr(module, "__file__", None) or "").startswith(self._folder.name):
+            if str(getattr(module, "__file__", None) or "").startswith(folder):
                 del sys.modules[name]
-        self._folder.cleanup()
+        self._folder.close()
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> None:
         if name != "writefile":
             return
         if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="autograde-stage-", ignore_cleanup_errors=True)
-            sys.path.insert(0, self._folder.name)
-        Path(self._folder.name, line.strip()).write_text(cell, encoding="utf-8")
+            self._folder = Scratch("stage")
+            sys.path.insert(0, str(self._folder.path))
+        (self._folder.path / line.strip()).write_text(cell, encoding="utf-8")
 
     def run_line_magic(self, name: str, line: str) -> None:
         """Nothing."""

@@ -94,10 +94,10 @@ def _say(sock: socket.socket, reply: dict[str, Any]) -> None:
 def _rehearsed(reads: Sequence[Path]) -> dict[str, str]:
     """The layers of the lock that this machine does not give, each with the reason, found in a child."""
     ours, theirs = os.pipe()
-    with Scratch() as scratch, os.fdopen(ours, "rb") as pipe:
+    with Scratch("room") as scratch, os.fdopen(ours, "rb") as pipe:
         pid = os.fork()
         if pid == 0:
-            layers = lock(scratch.path, Limits(), reads)
+            layers = lock(scratch, Limits(), reads)
             os.write(
                 theirs, json.dumps({row.name: row.detail for row in layers if not row.enforced}).encode()
             )

@@ -1,23 +1,15 @@
-"""A class graded: the same as stock nbgrader leaves, once and not again, whatever happens in between."""
+"""A class graded: the same as stock nbgrader leaves, once and not again."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import classroom
-import psutil
 import pytest
 from classroom import TOPIC, command, copied, everybody, solved, submit, tree
 
@@ -32,8 +24,6 @@ from autograde.release import register
 from autograde.verdict import Result
 
 SEED = "5"
-SLOW = "import time\ntime.sleep(1)\ndef double_it(x):\n    return 2 * x"
-PATIENCE = 60.0  # seconds within which a thing that must happen has happened, on a busy machine too
 
 
 @pytest.fixture(scope="module")
@@ -378,116 +368,6 @@ def test_broken_hidden_test_asks_for_a_person(troubled: SimpleNamespace) -> None
     assert troubled.run.troubled
     assert troubled.scores["bob", "add_up"].needs_manual
     assert not troubled.scores["ann", "double_it"].needs_manual
-
-
-# --- what goes wrong in between ---
-
-
-def slow_class(root: Path, names: str) -> None:
-    """Students whose notebooks take a second each, all right, all different."""
-    for name in names:
-        submit(root, name, double_it=solved(root, "double_it", f"{SLOW}  # {name}"))
-
-
-def started(root: Path) -> subprocess.Popen[str]:
-    """`autograde grade`, running, in a session of its own as on a terminal, with temporary files of its own."""
-    (root / "tmp").mkdir()
-    # A shell that started the tests in the background had Ctrl-C ignored, and the command would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    return subprocess.Popen(
-        [sys.executable, "-m", "autograde", "grade", "--jobs", "1"],
-        cwd=root,
-        env=classroom.environment(AUTOGRADE_SEED=SEED, TMPDIR=str(root / "tmp")),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def until(what: Callable[[], Any], running: subprocess.Popen[str]) -> Any:
-    """Wait until something is there while the command runs."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        assert running.poll() is None, running.communicate()
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")
-
-
-def workers(running: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The command's workers, once a room is open."""
-    found: dict[str, list[psutil.Process]] = {"grade-worker": [], "grade-zygote": []}
-    for child in psutil.Process(running.pid).children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # it may end while it is looked at
-            found.get(child.name(), []).append(child)
-    with contextlib.suppress(psutil.Error):
-        if any(zygote.children() for zygote in found["grade-zygote"]):
-            return found["grade-worker"]
-    return []
-
-
-def journalled(root: Path) -> bool:
-    """Whether any result is on the disk."""
-    return (root / FILE).is_file() and b'"key"' in (root / FILE).read_bytes()
-
-
-def left_behind(processes: list[psutil.Process]) -> list[psutil.Process]:
-    """Which of these are still there, after a while to end in."""
-    return list(psutil.wait_procs(processes, timeout=PATIENCE)[1])
-
-
-@pytest.fixture(scope="module")
-def disturbed(course: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A run whose worker was killed in the middle of a submission, then stopped by Ctrl-C, then run again."""
-    root = copied(course, tmp_path_factory.mktemp("disturbed") / "course")
-    slow_class(root, "abcdefgh")
-    running = started(root)
-    worker = until(lambda: workers(running), running)[0]
-    family = psutil.Process(running.pid).children(recursive=True)
-    worker.kill()
-    until(lambda: journalled(root), running)
-    family += psutil.Process(running.pid).children(recursive=True)
-    os.killpg(running.pid, signal.SIGINT)
-    _, said = running.communicate(timeout=PATIENCE)
-    left = left_behind(family), list((root / "tmp").iterdir())
-    kept = len(results(root))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.setenv("AUTOGRADE_SEED", SEED)
-        rest = grade_class(root / "submitted", jobs=2)
-    return SimpleNamespace(root=root, code=running.returncode, said=said, left=left, kept=kept, rest=rest)
-
-
-def test_killed_worker_is_replaced(disturbed: SimpleNamespace) -> None:
-    """After kill -9 of a worker the same run goes on grading, the interrupted submission first."""
-    assert disturbed.kept >= 1
-    assert "not graded" not in disturbed.said
-    assert all(
-        result.score == 9 for result in results(disturbed.root)[: disturbed.kept] if not result.problem
-    )
-
-
-def test_ctrl_c_keeps_what_was_graded(disturbed: SimpleNamespace) -> None:
-    """Ctrl-C on a terminal ends the command with 130 and one sentence."""
-    assert disturbed.code == 130
-    assert "stopped: what was graded is kept; run it again to go on" in disturbed.said
-    assert "Traceback" not in disturbed.said
-
-
-def test_stopped_run_leaves_nothing_behind(disturbed: SimpleNamespace) -> None:
-    """No worker, no room and no temporary folder is left, whatever ended them."""
-    assert disturbed.left == ([], [])
-
-
-def test_stopped_run_goes_on(disturbed: SimpleNamespace) -> None:
-    """The second run grades what the first left over, and nothing else; then everybody has a score."""
-    assert disturbed.rest.fresh > 0
-    assert not disturbed.rest.troubled
-    assert len(results(disturbed.root)) == disturbed.kept + disturbed.rest.fresh
-    assert {points(disturbed.root)[name, "double_it"] for name in "abcdefgh"} == {9}
 
 
 def test_nothing_to_grade_is_an_error(empty: Path) -> None:

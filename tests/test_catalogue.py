@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,14 +74,23 @@ def test_another_seed_is_another_behaviour(
     assert len(list((tmp_path / KNOWN / question.slug).iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[:-1], lambda data: data[:-5] + bytes([data[-5] ^ 1]) + data[-4:], lambda _: b""],
+    ids=["torn", "one bit", "empty"],
+)
 def test_damaged_file_is_found_out_again(
-    question: Question, changes: tuple[Change, ...], names: list[str], tmp_path: Path
+    question: Question,
+    changes: tuple[Change, ...],
+    names: list[str],
+    tmp_path: Path,
+    damage: Callable[[bytes], bytes],
 ) -> None:
-    """A torn file costs its own work and nothing else."""
+    """A damaged file costs its own work and nothing else."""
     again = Run()
     Catalogue(question, 1, tmp_path, Run()).behaviours(changes)
     (damaged,) = (tmp_path / KNOWN / question.slug).glob(f"*/{names[0]}")
-    damaged.write_bytes(damaged.read_bytes()[:-1])
+    damaged.write_bytes(damage(damaged.read_bytes()))
     Catalogue(question, 1, tmp_path, again).behaviours(changes)
     assert again.asked == [names[0]]
 

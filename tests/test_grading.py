@@ -313,24 +313,50 @@ def test_refusals_are_the_same_each_time(grade):
     assert grade(source).verdicts == grade(source).verdicts
 
 
-def test_killed_while_grading(grader, question):
-    """A warm process that is killed in the middle costs the learner nothing: all of it is run once more."""
-    killed = []
+def once_killed(grader, question, kill):
+    """The reference, graded by a grader whose rooms are killed, each when it has run its first cell."""
 
     class Killing(type(grader.zygote)):
         def open(self):
             room = super().open()
-            if not killed:
-                killed.append(self._process.pid)
-                os.kill(self._process.pid, signal.SIGKILL)
+            request = room.request
+
+            def killing(*args, **options):
+                if room._locked:
+                    kill(self, room)
+                return request(*args, **options)
+
+            room.request = killing
             return room
 
     before = grader.zygote
-    with Killing(grader.limits) as grader.zygote:
-        result = grader.grade(question, mistakes.solved_bytes(question), SEED)
-    grader.zygote = before
+    try:
+        with Killing(grader.limits) as grader.zygote:
+            return grader.grade(question, mistakes.solved_bytes(question), SEED)
+    finally:
+        grader.zygote = before
+
+
+@pytest.mark.parametrize("who", ["room", "zygote"])
+def test_killed_while_grading(grader, question, who):
+    """A room or a warm process that is killed in the middle costs the learner nothing: all of it is run once more."""
+    killed = []
+
+    def kill(zygote, room):
+        if not killed:
+            killed.append(room._pid if who == "room" else zygote._process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    result = once_killed(grader, question, kill)
     assert killed
     assert (result.score, result.stops, result.notes) == (10, (), ())
+
+
+def test_killed_each_time(grader, question):
+    """Rooms that are killed whenever it is run are the learner's own doing, for all that we can tell."""
+    result = once_killed(grader, question, lambda _, room: room.cause or os.kill(room._pid, signal.SIGKILL))
+    assert result.score == 0
+    assert any("was killed (out of memory?)" in stop for stop in result.stops)
 
 
 # --- tricks ------------------------------------------------------------------------------------------------

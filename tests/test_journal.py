@@ -98,7 +98,9 @@ def test_empty_secret_is_refused(tmp_path: Path) -> None:
     """A seed file that lost its content is an error, never a seed that everybody can guess."""
     course_seed(tmp_path, "double_it")
     (tmp_path / FILE).write_text("\n", encoding="ascii")
-    with pytest.raises(QuestionError, match=r"seed is empty: delete it"):
+    with pytest.raises(
+        QuestionError, match=r"seed is empty or damaged: put it back from a backup, or delete it"
+    ):
         course_seed(tmp_path, "double_it")
 
 
@@ -232,6 +234,48 @@ def test_lines_of_many_processes_do_not_mix(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "j")
     assert all(journal.get(f"{name}{i}") for name in "abc" for i in range(30))
     assert journal.damaged == 0
+
+
+def test_compacting_loses_nothing(tmp_path: Path) -> None:
+    """While processes write, and say everything several times, another compacts: the last word on each key is there."""
+    path, code = tmp_path / "j", (
+        "import sys; from pathlib import Path; from autograde.journal import Journal\n"
+        "from autograde.verdict import Result\n"
+        "for i in range(120): Journal(Path(sys.argv[1])).put(sys.argv[2] + str(i // 4), Result('x', problem=str(i)))\n"
+    )  # fmt: skip
+    reader = Journal(path)
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(path), name], env=classroom.environment())
+        for name in "ab"
+    ]
+    while any(process.poll() is None for process in started):
+        Journal(path).compact()
+        reader.get("a0")
+    assert [process.wait() for process in started] == [0, 0]
+    with path.open("ab") as file:
+        file.write(b"{torn")
+    assert Journal(path).compact() == 1
+    expected = {f"{name}{i}": Result("x", problem=str(4 * i + 3)) for name in "ab" for i in range(30)}
+    again = Journal(path)
+    assert {key: again.get(key) for key in expected} == expected
+    assert all(reader.get(key) for key in expected)
+
+
+def test_compacting_makes_it_small(tmp_path: Path) -> None:
+    """Lines that newer ones replace are left out once they are more than half, and the file stays its owner's."""
+    journal, path = Journal(tmp_path / "j"), tmp_path / "j"
+    for number in range(9):
+        journal.put("k", Result("x", problem=str(number)))
+    size = path.stat().st_size
+    assert journal.compact() == 0
+    assert path.stat().st_size < size / 8
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+    journal.put("k", RESULT)
+    before = path.stat().st_ino
+    assert journal.compact() == 0
+    assert path.stat().st_ino == before, "half of two is not more than half"
+    assert Journal(path).get("k") == RESULT
 
 
 def changed(get: Callable[[Question], Path]) -> Callable[[Question], None]:

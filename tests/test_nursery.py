@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,13 +58,24 @@ def test_killed_zygote_is_replaced(nursery: Nursery, question: Question, tmp_pat
     assert score(first, question) == 10
     (zygote,) = family()["grade-zygote"]
     zygote.kill()
-    while zygote.status() != psutil.STATUS_ZOMBIE:  # nobody buries it while the nursery lives
-        time.sleep(0.01)
+    assert psutil.wait_procs([zygote], timeout=PATIENCE)[1] == [], "it is not taken off the list of processes"
     assert score(first, question) == 10
     second = told(nursery.worker(), tmp_path)
     assert score(second, question) == 10
     for worker in (first, second):
         worker.finish(PATIENCE)
+
+
+def test_replaced_worker_shares_the_zygote(nursery: Nursery, question: Question, tmp_path: Path) -> None:
+    """A worker that takes the place of another has the same zygote, and need not wait for one of its own."""
+    first = told(nursery.worker(), tmp_path)
+    first.kill()
+    first.finish(PATIENCE)
+    second = told(nursery.worker(), tmp_path)
+    assert score(second, question) == 10
+    (worker,) = family()["grade-worker"]
+    assert worker.children() == []
+    second.finish(PATIENCE)
 
 
 def test_killed_nursery_is_replaced(nursery: Nursery, question: Question, tmp_path: Path) -> None:
@@ -87,6 +97,7 @@ def test_worker_that_ended(nursery: Nursery, tmp_path: Path) -> None:
     with pytest.raises(OSError):  # noqa: PT011  which of them depends on the moment
         worker.ask("{}")
     worker.finish(PATIENCE)
+    assert "grade-worker" not in family(), "it is not taken off the list of processes"
 
 
 def test_nothing_is_left(question: Question, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is removed of a room's files, and when."""
+"""Temporary folders: what is removed of them, and when."""
 
 from __future__ import annotations
 
@@ -49,17 +49,23 @@ def test_killed_owner(temporary):
 
 def test_nothing_else_is_swept(temporary):
     """Folders of other names, links and living owners' folders stay."""
-    for name in ("other", "target"):
+    for name in (
+        "other",
+        "target",
+        "autograde-12345678",
+        "autograde-notes-12345678",
+        "autograde-room-1234567",
+    ):
         (temporary / name).mkdir()
         (temporary / name / "file").touch()
-    (temporary / "autograde-room-link").symlink_to(temporary / "target")
-    (temporary / "autograde-room-file").touch()
-    with Scratch() as scratch:
+    (temporary / "autograde-room-linklink").symlink_to(temporary / "target")
+    (temporary / "autograde-room-filefile").touch()
+    with Scratch("crew") as scratch:
         before = sorted(temporary.rglob("*"))
         sweep()
         assert sorted(temporary.rglob("*")) == before
-        assert scratch.path in before
-    assert not scratch.path.exists()
+        assert scratch in before
+    assert not scratch.exists()
 
 
 def test_anything_is_removed(temporary):
@@ -68,13 +74,13 @@ def test_anything_is_removed(temporary):
     outside.mkdir()
     (outside / "file").touch()
     home = Path.cwd()
-    with Scratch() as scratch:
-        os.chdir(scratch.path)
+    with Scratch("room") as scratch:
+        os.chdir(scratch)
         for _ in range(1100):
             Path("nested").mkdir()
             os.chdir("nested")
         os.chdir(home)
-        (scratch.path / "link").symlink_to(outside)
-        (scratch.path / "closed").mkdir(mode=0)
+        (scratch / "link").symlink_to(outside)
+        (scratch / "closed").mkdir(mode=0)
     assert list(temporary.iterdir()) == [outside]
     assert (outside / "file").is_file()

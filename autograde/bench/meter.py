@@ -95,7 +95,7 @@ def main(job: str) -> None:
     try:
         print(json.dumps(asdict(_run(asked["command"], Path(asked["mark"]) if asked["mark"] else None))))  # noqa: T201
     finally:
-        _kill(list(_below(processes())))
+        _kill(list(below(processes(), os.getpid())))
 
 
 def _run(command: Sequence[str], mark: Path | None) -> Usage:
@@ -111,7 +111,7 @@ def _run(command: Sequence[str], mark: Path | None) -> Usage:
             process.returncode = status
             watch.stop()
             # What is left has lost its parent. It should end by itself, and counts in any case.
-            late = threading.Timer(PATIENCE, lambda: _kill(list(_below(processes()))))
+            late = threading.Timer(PATIENCE, lambda: _kill(list(below(processes(), os.getpid()))))
             late.daemon = True
             late.start()
     return Usage(status, wall, cpu, watch.peak / 1e6, watch.mark_s, watch.mark_cpu_s)
@@ -154,10 +154,10 @@ class Watch(threading.Thread):
         while not self._stopped.wait(TICK):
             if self._mark is not None and not self.mark_s and _there(self._mark):
                 self.mark_s = time.monotonic() - self._began
-                self.mark_cpu_s = sum(row.cpu_s for row in _below(processes()).values())
+                self.mark_cpu_s = sum(row.cpu_s for row in below(processes(), os.getpid()).values())
             if time.monotonic() >= due:
                 looked = time.thread_time()
-                self.peak = max(self.peak, sum(map(memory, _below(processes()))))
+                self.peak = max(self.peak, sum(map(memory, below(processes(), os.getpid()))))
                 due = time.monotonic() + max(LOOK, SHARE * (time.thread_time() - looked))
 
 
@@ -172,17 +172,17 @@ def processes() -> dict[int, Process]:
     return table
 
 
-def _below(table: Mapping[int, Process]) -> dict[int, Process]:
-    """The processes that this one started, and those that they started."""
+def below(table: Mapping[int, Process], top: int) -> dict[int, Process]:
+    """The processes that one has started, and those that they started."""
     children = defaultdict(list)
     for pid, row in table.items():
         children[row.parent].append(pid)
     found: dict[int, Process] = {}
-    look = [os.getpid()]
+    look = [top]
     while look:
-        below = children[look.pop()]
-        found.update((pid, table[pid]) for pid in below)
-        look += below
+        next_to = children[look.pop()]
+        found.update((pid, table[pid]) for pid in next_to)
+        look += next_to
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
@@ -16,6 +15,7 @@ from autograde.bench.figures import differences, figures
 from autograde.bench.sides import Side, all_sides
 from autograde.bench.table import as_json, machine, table
 from autograde.question import Question, find, questions, require_root
+from autograde.scratch import Scratch
 
 
 def run(slug: str | None, count: int, rounds: int, out: Path) -> int:
@@ -45,8 +45,8 @@ def run(slug: str | None, count: int, rounds: int, out: Path) -> int:
     question = find(slug, root) if slug else max(questions(root), key=lambda q: len(mistakes.mistakes(q)))
     students, sides, on = course.students(question, count), all_sides(question.topic), machine()
     _say(f"{count} submissions of {question.slug}, {rounds} rounds; {on}")
-    with tempfile.TemporaryDirectory(prefix="autograde-bench-") as folder:
-        _take_turns(question, Path(folder), sides, students, rounds)
+    with Scratch("bench") as folder:
+        _take_turns(question, folder, sides, students, rounds)
     about = {"slug": question.slug, "count": count, "rounds": rounds, "machine": on}
     return _report(sides, students, about, out)
 

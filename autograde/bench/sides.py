@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from autograde.gradebook import scores
 from autograde.journal import FILE
 from autograde.progress import progress
 from autograde.question import Question
+from autograde.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Side:
         Raises:
             BenchError: the command failed.
         """
-        with tempfile.TemporaryDirectory(prefix="autograde-bench-") as place:
-            folder = Path(place, "course")
+        with Scratch("bench") as place:
+            folder = place / "course"
             shutil.copytree(template, folder)
             if self.grades:
                 course.hand_in(question, folder, handed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +14,12 @@ from typing import Any, NamedTuple
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.exc import DBAPIError
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
 from autograde.gradebook.config import configure
-from autograde.gradebook.convert import GradebookError, Solve, convert, listening
+from autograde.gradebook.convert import GradebookError, Solve, convert, hushed, listening, machines
 from autograde.gradebook.exporter import SubmissionExporter
 from autograde.gradebook.results import SEED
 from autograde.submission import grade_id
@@ -78,10 +81,21 @@ class Course:
 
     @contextmanager
     def gradebook(self) -> Iterator[Gradebook]:
-        """The Gradebook of nbgrader, closed afterwards."""
+        """The Gradebook of nbgrader, closed afterwards.
+
+        Raises:
+            autograde.refusal.Refused: it can't be read or written.
+        """
         coursedir = self._coursedir(listening()[0])
-        with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
-            yield gradebook
+        try:
+            _make(coursedir.db_url, coursedir.course_id)
+            with hushed(), Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+                yield gradebook
+        except (DBAPIError, OSError) as error:
+            found = machines(error, coursedir)
+            if found is None:
+                raise
+            raise found from error
 
     def release(self, topic: str, *, database: bool = True) -> None:
         """Run nbgrader's generate_assignment; GradebookError where it fails.
@@ -207,6 +221,20 @@ def is_configured(working: Path) -> bool | None:
     """Whether a folder's own nbgrader_config.py makes stock nbgrader grade with us; None where it has none."""
     config = _written(working)
     return None if config is None else config.Autograde.get("exporter_class") is SubmissionExporter
+
+
+def _make(db_url: str, course_id: str) -> None:
+    """A new gradebook appears whole: nbgrader makes its tables, and a second later the rest."""
+    path = Path(db_url.removeprefix("sqlite:///"))
+    if not db_url.startswith("sqlite:///") or "?" in db_url or ":memory:" in db_url or path.exists():
+        return
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        Gradebook(f"sqlite:///{new}", course_id).close()
+        with contextlib.suppress(FileExistsError):  # another command was faster
+            os.link(new, path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _settings(working: Path) -> Config:

@@ -29,8 +29,12 @@ class SafeCsvExportPlugin(CsvExportPlugin):
         with path.open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(COLUMNS)
+            # By id where the names are the same, or nobody gave any: not by who happened to be recorded first.
+            students = sorted(
+                gradebook.students, key=lambda one: (one.last_name or "", one.first_name or "", one.id)
+            )
             for assignment in gradebook.assignments:
-                for student in gradebook.students:
+                for student in students:
                     names = {"assignment": assignment.name, "student": student.id}
                     if all(not some or names[kind] in some for kind, some in wanted.items()):
                         table.writerow(map(_field, _row(gradebook, assignment, student)))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
 
 from autograde.errors import GraderError
 from autograde.grading import Grader
@@ -17,6 +19,7 @@ from autograde.laws import behaviour, notebooks
 from autograde.laws.violation import Violation
 from autograde.notebook import SubmissionError
 from autograde.question import Question, QuestionError
+from autograde.scratch import Scratch, sweep
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,10 @@ def proving(questions: Sequence[Question], jobs: int) -> Iterator[Iterator[Proof
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the block, also in the middle of a question."""
     # Temporary files of the pool's own: a process that is ended can't remove its rooms' folders.
-    with tempfile.TemporaryDirectory(prefix="autograde-laws-", ignore_cleanup_errors=True) as scratch:
+    sweep()
+    with Scratch("laws") as scratch:
         # Spawned, not forked: torch has threads here, and a fork would inherit their locks.
-        pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(scratch,))
+        pool = ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_begin, initargs=(str(scratch),))
         try:
             yield pool
         except BrokenProcessPool as error:
@@ -98,9 +102,18 @@ _grader: Grader  # of a process of the pool
 
 def _begin(scratch: str) -> None:
     global _grader
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     tempfile.tempdir = scratch
     _grader = Grader()
     _grader.zygote.start()
+
+
+def _end_with_parent() -> None:
+    """End this process where the command was killed: it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _prove(question: Question) -> list[Violation]:

@@ -1,0 +1,58 @@
+"""Ctrl-C, `kill` and a terminal that is closed: each ends a command in order, and only once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody ends the command.
+
+    Attributes:
+        code: the exit code that says so, as a shell has it.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have the first signal raise Interrupted in the block; those that follow do not disturb the end.
+
+    What was ignored before (`nohup`) stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        yield
+    except Interrupted:
+        raise  # what comes now is the end, and nothing disturbs that either
+    except BaseException:
+        _restore(before)
+        raise
+    else:
+        _restore(before)
+
+
+def _interrupt(number: int, _: object) -> None:
+    for one in _SIGNALS:
+        signal.signal(one, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
