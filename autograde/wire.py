@@ -134,9 +134,12 @@ def _array(encoder: _Encoder, value: Any, _: int) -> Tree:
 def _tensor(encoder: _Encoder, value: torch.Tensor, _: int) -> Tree:
     # Of a subclass nothing of its own is asked, neither its attributes nor its __torch_function__.
     with torch._C.DisableTorchFunctionSubclass():
+        layout, *odd = (
+            getattr(torch.Tensor, name).__get__(value) for name in ("layout", "is_meta", "is_quantized")
+        )
+        if layout is not torch.strided or any(odd):
+            raise WireError(f"a {str(layout).removeprefix('torch.')} or meta tensor without plain data")
         bare = torch.Tensor.as_subclass(value, torch.Tensor)
-        if bare.layout is not torch.strided or bare.is_meta or bare.is_quantized:
-            raise WireError(f"a {str(bare.layout).removeprefix('torch.')} or meta tensor without plain data")
         name = str(bare.dtype).removeprefix("torch.")
         if name not in _TORCH:
             raise WireError(f"a tensor of dtype {name[:60]}")
