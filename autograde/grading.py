@@ -31,6 +31,8 @@ from autograde.stage import staged
 from autograde.submission import Cell, Submission
 from autograde.verdict import CellOutput, Outcome, Result
 
+TRIES = 3  # of a submission whose room, or what it is made from, is killed
+
 
 class Grader:
     """Grades submissions one after another, with one warm process. Use it as a context manager.
@@ -85,14 +87,18 @@ class Grader:
         """
         place = Path(tempfile.gettempdir())
         require_space(place, self.limits.disk)
-        killed = self.zygote.killed
-        try:
-            result = self._graded(question, notebook, seed)
-            again = self.zygote.killed > killed  # by a person, or for want of memory; or the learner did it
-        except Broken:  # somebody killed the warm process
-            again = True
-        if again:  # not the learner's doing, so all of it once more; their own doing has the same end twice
-            result = self._graded(question, notebook, seed)
+        for left in reversed(range(TRIES)):
+            killed = self.zygote.killed
+            try:
+                result = self._graded(question, notebook, seed)
+            except Broken:  # somebody killed the warm process
+                if not left:
+                    raise
+            else:
+                # A room was killed: by a person or for want of memory, which is not the learner's doing, so that
+                # all of it is run once more. Their own doing has the same end each time.
+                if self.zygote.killed == killed:
+                    break
         # Where there is none now there may have been none for the learner's files, which would cost them points.
         require_space(place, self.limits.disk)
         return result

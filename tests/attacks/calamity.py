@@ -118,7 +118,11 @@ class Calamity:
     def strike(self, what: str, after: int) -> None:
         """Kill one of these, or end the command by these signals, a moment after there are so many results."""
         running = self._running or self._start()
-        self._until(lambda: _results(self.root) >= after and any(self._parts().values()), running)
+        # With a process of its own: before that it is Python that starts, and who is killed last may still be ending.
+        self._until(
+            lambda: _results(self.root) >= after and self._parts() and below(processes(), running.pid),
+            running,
+        )
         time.sleep(self.chance.uniform(0, 0.2))
         self.done[what] += 1
         if what == "command":

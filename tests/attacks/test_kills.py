@@ -54,7 +54,7 @@ def struck(course: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleName
     units = [*PLAN, *((signals,) for signals in SIGNALS[1:])]
     chance.shuffle(units)
     strikes = [(SIGNALS[0],), *units]  # the first at the start, before there is any result
-    moments = sorted(chance.randrange(2 * STUDENTS - 10) for _ in units)
+    moments = sorted(chance.sample(range(0, 2 * STUDENTS - 10, 4), len(units)))  # not all on one submission
     for unit, after in zip(strikes, [0, *moments], strict=True):
         for what in unit:
             struck.strike(what, after)
