@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from checkout import CHECKOUT
 from xdist.scheduler import LoadScopeScheduling
 
 from autograde import mistakes
@@ -27,9 +27,6 @@ def works(command: str) -> bool:
         and not subprocess.run(words, capture_output=True, check=False).returncode
     )
 
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-SEED = 20261121
 
 # What needs a thing that this machine does not have is not collected, and the run ends by saying so.
 NEEDS = {

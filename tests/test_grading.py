@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import CHECKOUT, SEED
+from checkout import CHECKOUT, SEED
 
 from autograde import mistakes
 from autograde.grading import Grader

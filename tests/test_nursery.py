@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CHECKOUT, SEED
+from checkout import CHECKOUT, SEED
 
 from autograde.mistakes import solved_bytes
 from autograde.nursery import Nursery, Worker

@@ -12,7 +12,7 @@ from tempfile import gettempdir
 from typing import Any
 
 import pytest
-from conftest import CHECKOUT, SEED
+from checkout import CHECKOUT, SEED
 from forgery import SOCKET
 
 from autograde.errors import StudentError

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
+from checkout import CHECKOUT
 from nbformat.v4 import new_code_cell
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
