@@ -281,7 +281,7 @@ def test_endless_cell(grade):
             "started more threads than 2 GiB hold in softmax",
         ),
         ("many = [open('/dev/null') for _ in range(999)]", "opened more than 256 files in softmax"),
-        ("open('large', 'wb').write(bytes(2**25))", "wrote a file of more than 16 MiB in softmax"),
+        ("open('large', 'wb').write(bytes(2**25))", "wrote a file of more than 4 MiB in softmax"),
         ("bytearray(8 * 2**30)", "asked for more than 2 GiB in softmax"),
         ("open('/etc/passwd')", f"{CLOSED} in softmax"),
         ("[print('x' * 10**5) for _ in range(99)]", "printed more than 1,000,000 characters in softmax"),
