@@ -85,7 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def limits() -> Limits:
     """Short limits, so that what never ends is ended soon."""
-    return Limits(call_s=2, budget_s=8, disk=8 * 2**20, answers=64 * 2**20)
+    return Limits(call_s=2, budget_s=8, file=4 * 2**20, disk=8 * 2**20, answers=64 * 2**20)
 
 
 @pytest.fixture(scope="session")

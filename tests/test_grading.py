@@ -281,7 +281,7 @@ def test_endless_cell(grade):
             "started more threads than 2 GiB hold in softmax",
         ),
         ("many = [open('/dev/null') for _ in range(999)]", "opened more than 256 files in softmax"),
-        ("open('large', 'wb').write(bytes(2**25))", "wrote a file of more than 16 MiB in softmax"),
+        ("open('large', 'wb').write(bytes(2**25))", "wrote a file of more than 4 MiB in softmax"),
         ("bytearray(8 * 2**30)", "asked for more than 2 GiB in softmax"),
         ("open('/etc/passwd')", f"{CLOSED} in softmax"),
         ("[print('x' * 10**5) for _ in range(99)]", "printed more than 1,000,000 characters in softmax"),
@@ -362,49 +362,6 @@ def test_killed_each_time(grader, question):
 # --- tricks ------------------------------------------------------------------------------------------------
 
 TRICKS = {
-    "comparisons": """
-import numpy.testing, torch, builtins, math
-for module, name in [(np.testing, "assert_allclose"), (np.testing, "assert_array_equal"), (np, "allclose"),
-                     (np, "array_equal"), (np, "isclose"), (torch, "allclose"), (torch, "equal"), (math, "isclose")]:
-    setattr(module, name, lambda *a, **k: True)
-""",
-    "builtins": """
-import builtins
-class Claim: pass
-real_isinstance, real_len, real_abs = isinstance, len, abs
-builtins.isinstance = lambda a, b: real_isinstance(a, b) or type(a) is Claim
-builtins.len = lambda a: 3 if type(a) is Claim else real_len(a)
-builtins.abs = lambda a: 0 if real_isinstance(a, float) else real_abs(a)
-builtins.open = lambda *a, **k: None
-""",
-    "the shell": """
-from IPython import get_ipython
-from IPython.core.interactiveshell import InteractiveShell
-async def run_code(self, *args, **kwargs):
-    return False
-InteractiveShell.run_code = run_code
-InteractiveShell.run_cell = lambda self, *args, **kwargs: None
-""",
-    "the engine": """
-import sys
-for name, module in list(sys.modules.items()):
-    if name.startswith("autograde"):
-        for key, value in list(vars(module).items()):
-            if callable(value) and key.startswith(("described", "rebuilt")):
-                setattr(module, key, lambda *a, **k: {})
-import autograde
-autograde.check = lambda *a, **k: 10
-check = autograde.check
-""",
-    "the wire": """
-import autograde.wire as wire
-real_pack = wire.pack
-def pack(value, export):
-    if "error" in value:
-        value = {"number": value["number"], "value": True}
-    return real_pack(value, export)
-wire.pack = pack
-""",
     "frames": """
 import sys, gc
 def look():

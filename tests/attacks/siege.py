@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import target
 from classroom import bytes_of, environment
 from target import Target
@@ -99,6 +100,18 @@ class Siege:
     def course(folder: Path) -> Target:
         """Build what is attacked."""
         return target.build(folder)
+
+    # Here, not in a conftest.py: there is one in tests/, and by that name only one can be imported.
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """One test for each attack."""
+        if "attack" in metafunc.fixturenames:
+            metafunc.parametrize("attack", self.attacks, ids=str)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def fallout(cls, tmp_path_factory: pytest.TempPathFactory) -> Fallout:
+        """What both commands made of this family."""
+        return besieged(cls.course(tmp_path_factory.mktemp("siege")), cls.attacks)
 
     def test_earns_what_the_same_work_earns(
         self, attack: Attack, fallout: Fallout, record_property: Callable[[str, object], None]
@@ -265,7 +278,7 @@ class _Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        deadline = time.monotonic() + 5  # what is ending may end
+        deadline = time.monotonic() + 30  # what is ending may end, on a busy machine too
         while (new := _children() - self._before) and time.monotonic() < deadline:
             time.sleep(0.05)
         for pid in new:
