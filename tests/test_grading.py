@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,8 @@ from autograde import mistakes
 from autograde.grading import Grader
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.refusal import Refused
+from autograde.room import Broken
 from autograde.verdict import Outcome, Result
 
 WithCell = Callable[[str, str], bytes]
@@ -359,6 +362,16 @@ def test_killed_each_time(grader, question):
     assert any("was killed (out of memory?)" in stop for stop in result.stops)
 
 
+def test_no_place_for_temporary_files(question, limits, tmp_path, monkeypatch):
+    """Where the folder for temporary files is gone the run ends, and no work is taken for wrong."""
+    with Grader(limits) as grader:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(Refused, match="gone: No such file or directory: see to it"):
+            grader.grade(question, mistakes.solved_bytes(question), SEED)
+        with pytest.raises(Broken, match="no room could be opened: No such file or directory"):
+            grader.zygote.open()
+
+
 # --- tricks ------------------------------------------------------------------------------------------------
 
 TRICKS = {
@@ -387,6 +400,7 @@ InteractiveShell.run_cell = lambda self, *args, **kwargs: None
 """,
     "the engine": """
 import sys
+import tempfile
 for name, module in list(sys.modules.items()):
     if name.startswith("autograde"):
         for key, value in list(vars(module).items()):
