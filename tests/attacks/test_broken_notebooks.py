@@ -48,7 +48,7 @@ def command(root: Path, module: str, *arguments: str) -> subprocess.CompletedPro
         preexec_fn=without_privileges,
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=900,
         check=False,
     )
 
