@@ -46,8 +46,12 @@ def unusable(error: OSError, where: object) -> Refused:
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Refuse where a folder's file system has less than so many bytes to give."""
-    if shutil.disk_usage(folder).free < size:
+    """Refuse where a folder is gone, or its file system has less than so many bytes to give."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise unusable(error, folder) from None
+    if free < size:
         raise Refused(f"{folder}: less than {size // 2**20} MiB are free: {ADVICE[errno.ENOSPC]}, {THEN}")
 
 

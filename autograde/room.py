@@ -85,12 +85,15 @@ class Zygote:
             self._process, self._control = launch("zygote", stderr=subprocess.PIPE, within=self._within)
 
     def open(self) -> Room:
-        """A fresh room, in a scratch folder of its own."""
+        """A fresh room, in a scratch folder of its own; Broken where there can be none."""
         try:
             return self._opened()
         except (Broken, OSError):
             self.close()  # somebody killed it, the kernel out of memory, say: once more with a fresh one
+        try:
             return self._opened()
+        except OSError as error:  # no space, no folder for temporary files: never a learner's doing
+            raise Broken(f"no room could be opened: {error.strerror or error}") from None
 
     def _opened(self) -> Room:
         control = self._ready()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,8 @@ from autograde import mistakes
 from autograde.grading import Grader
 from autograde.mistakes import Change
 from autograde.question import Question
+from autograde.refusal import Refused
+from autograde.room import Broken
 from autograde.verdict import Outcome, Result
 
 WithCell = Callable[[str, str], bytes]
@@ -357,6 +360,16 @@ def test_killed_each_time(grader, question):
     result = once_killed(grader, question, lambda _, room: room.cause or os.kill(room._pid, signal.SIGKILL))
     assert result.score == 0
     assert any("was killed (out of memory?)" in stop for stop in result.stops)
+
+
+def test_no_place_for_temporary_files(question, limits, tmp_path, monkeypatch):
+    """Where the folder for temporary files is gone the run ends, and no work is taken for wrong."""
+    with Grader(limits) as grader:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+        with pytest.raises(Refused, match="gone: No such file or directory: see to it"):
+            grader.grade(question, mistakes.solved_bytes(question), SEED)
+        with pytest.raises(Broken, match="no room could be opened: No such file or directory"):
+            grader.zygote.open()
 
 
 # --- tricks ------------------------------------------------------------------------------------------------
