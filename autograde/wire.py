@@ -4,8 +4,8 @@ A frame is `!IQ` (header bytes, payload bytes), a JSON header and raw buffers. T
 tree of JSON scalars and tagged lists; arrays and tensors are dtype, shape and a buffer. Nothing is pickled.
 What is not data crosses as a reference, by the two functions that each side gives: `export` and `resolve`.
 
-Whoever sent it, a frame is read within 64 bytes of memory for each of its header and 2 for each of its payload,
-768 MiB for the largest that is taken.
+Whoever sent it, a frame is read within 64 bytes of memory for each of its header and 3 for each of its payload,
+1 GiB for the largest that is taken.
 """
 
 from __future__ import annotations

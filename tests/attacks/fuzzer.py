@@ -34,7 +34,7 @@ SLACK = 2**20  # bytes that Python itself may take meanwhile
 
 def cap(header: int, payload: int) -> int:
     """Bytes of memory that a frame of such a header and payload may take to be read, as `wire` states it."""
-    return 64 * header + 2 * payload
+    return 64 * header + 3 * payload
 
 
 class Frames:

@@ -139,7 +139,7 @@ def file_names(good: Good) -> Iterator[Case]:
 
 
 def timestamps(good: Good) -> Iterator[Case]:
-    """A time of handing in that nothing can read."""
+    """A time of handing in as people write it, or none that anything can read, which is then not used."""
 
     def at(text: bytes) -> Place:
         def put(home: Path) -> None:
@@ -150,14 +150,11 @@ def timestamps(good: Good) -> Iterator[Case]:
 
     for what, text in {
         "empty": b"", "without a zone": b"2026-01-02 12:00:00", "Windows line end": b"2026-01-02 12:00:00 UTC\r\n",
-        "of Europe": b"02.01.2026 12:00", "ISO": b"2026-01-02T12:00:00+01:00\n",
+        "of Europe": b"02.01.2026 12:00", "no time": b"yesterday", "no text": b"\xff\xfe\x00",
+        "year 99999": b"99999-01-02 12:00:00 UTC", "byte-order mark": b"\xef\xbb\xbf2026-01-02 12:00:00 UTC",
+        "ISO": b"2026-01-02T12:00:00+01:00\n",
     }.items():  # fmt: skip
         yield Case(what, at(text), FULL)
-    for what, text in {
-        "no time": b"yesterday", "no text": b"\xff\xfe\x00", "year 99999": b"99999-01-02 12:00:00 UTC",
-        "byte-order mark": b"\xef\xbb\xbf2026-01-02 12:00:00 UTC",
-    }.items():  # fmt: skip
-        yield Case(what, at(text), FULL, "timestamp.txt has no time", recorded=False)
 
 
 def student_names(good: Good) -> Iterator[Case]:
@@ -166,10 +163,10 @@ def student_names(good: Good) -> Iterator[Case]:
         "neighbour", unicodedata.normalize("NFC", "José Núñez"),
         unicodedata.normalize("NFD", "José Núñez"), "Žofie Øst", "李小龍", "محمد علي",
         "שרה", "\u202egnihton", "a\u200bb", "😀👩‍👩‍👧", "Ann", "ann", "two  blanks", "O'Neill", 'a "b" c',
-        "`id`", "$HOME", "$(id)", "a;b", "a|b", "a&b", "#a", "~", "-rf", "--help", "--force", "-", "{x}", "{0}", "%s",
+        "$HOME", "$(id)", "a;b", "~", "-rf", "--help", "-", "{x}", "{0}",
         "%(name)s", "\\", "a\\nb", "<img src=x onerror=alert(1)>", "=1+1", "@SUM(A1)", "'; DROP TABLE student;--",
-        "None", "null", "0", "007", "1e5", "-1", "CON", "a.b", "trailing.",
-        "x" * 200, "é" * 100, "z" + "\u0301" * 60, "a,b", "a:b", "a=b",
+        "None", "007", "trailing.",
+        "x" * 200, "é" * 100, "z" + "\u0301" * 60, "a,b",
         "submitted", "autograded", "release", "__pycache__", "student+tag@example.org",
     ):  # fmt: skip
         what = name.encode("utf-8", "backslashreplace").decode()[:30]

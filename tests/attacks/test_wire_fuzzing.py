@@ -118,7 +118,7 @@ def test_large_headers(name: str) -> None:
     "tree", [["b", 0], ["a", "|u1", [2**26], 0], ["T", "uint8", [2**26], 0, False, False]]
 )
 def test_large_payload(tree: list[object]) -> None:
-    """A payload that comes through a socket is held twice at most."""
+    """A payload that comes through a socket is held three times at most: in parts, joined and copied."""
     size = 2**26
     header = json.dumps([tree, [size]]).encode()
 
