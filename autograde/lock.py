@@ -48,6 +48,7 @@ class Limits:
         call_s: seconds of wall time for one call or cell, and for the calls of one test; the parent watches.
         budget_s: seconds for the whole submission; processor time is stopped a little after it by the kernel.
         memory: bytes over what the process had when it was locked. Stacks of threads count.
+        threads: threads beside the first; the parent counts.
         file: bytes of one file.
         disk: bytes of all files; the parent watches.
         output: characters printed; the parent counts.
@@ -59,6 +60,7 @@ class Limits:
     call_s: float = 10.0
     budget_s: float = 30.0
     memory: int = 2 * 2**30
+    threads: int = 300
     file: int = 16 * 2**20
     disk: int = 64 * 2**20
     output: int = 1_000_000
@@ -220,7 +222,10 @@ def _set_limits(limits: Limits) -> str:
     _limit(resource.RLIMIT_NOFILE, limits.open_files)
     _limit(resource.RLIMIT_STACK, limits.stack)
     if sys.platform == "linux":
-        _limit(resource.RLIMIT_DATA, _data_bytes() + limits.memory)
+        size, data = _bytes()
+        _limit(resource.RLIMIT_DATA, data + limits.memory)
+        # What is mapped and only read is no data, but the kernel's tables for it take a 512th of its size.
+        _limit(resource.RLIMIT_AS, size + 32 * limits.memory)
     return (
         f"{limits.memory / 2**30:g} GiB more, {seconds} s of processor, files of {limits.file / 2**20:g} MiB"
     )
@@ -234,10 +239,10 @@ def _limit(kind: int, soft: int, hard: int | None = None) -> None:
     resource.setrlimit(kind, wanted)
 
 
-def _data_bytes() -> int:
-    """What RLIMIT_DATA counts: private memory that can be written, whether it was touched or not."""
-    pages = Path("/proc/self/statm").read_bytes().split()[5]
-    return int(pages) * resource.getpagesize()
+def _bytes() -> tuple[int, int]:
+    """All that is mapped, and what RLIMIT_DATA counts of it: private memory that can be written, touched or not."""
+    pages = Path("/proc/self/statm").read_bytes().split()
+    return int(pages[0]) * resource.getpagesize(), int(pages[5]) * resource.getpagesize()
 
 
 def _keep_to_files(scratch: Path, reads: Sequence[Path]) -> str:

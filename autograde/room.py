@@ -288,7 +288,8 @@ class Room:
                 stat = Path(f"/proc/{self._pid}/stat").read_text(encoding="ascii", errors="replace")
             except OSError:
                 return True
-            if stat.rpartition(")")[2].split()[0] in "ZX":
+            fields = stat.rpartition(")")[2].split()
+            if fields[0] in "ZX" and int(fields[17]) <= 1:  # its first thread may have gone and left others
                 return True
             if not self._hung_up():
                 return False
@@ -309,6 +310,13 @@ class Room:
                     stat = (task / "stat").read_text(encoding="ascii", errors="replace")
                     states.append(stat.rpartition(")")[2].split()[0])
         return len(states), states.count("R")
+
+    def crowd(self) -> int:
+        """How many threads the process has beside the main one; 0 where that can't be read."""
+        try:
+            return sum(1 for _ in Path(f"/proc/{self._pid}/task").iterdir()) - 1
+        except OSError:
+            return 0
 
     def memory(self) -> int:
         """Bytes the process holds in RAM, shared memory included; 0 where that can't be read."""
@@ -373,5 +381,8 @@ class _Watch:
         # what it does not count.
         if self.room.memory() > 2 * self.room._limits.memory:
             excess = f"asked for more than {stops.size(self.room._limits.memory)}"
+        # Small ones fit into the memory by the ten thousand, and a machine has so many for all its users.
+        if self.room.crowd() > self.room._limits.threads:
+            excess = f"started more than {self.room._limits.threads} threads"
         if excess:
             self.room._end(f"{excess} in {self.doing}", self.doing)

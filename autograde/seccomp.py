@@ -102,7 +102,7 @@ def _not(position: int, *denied: int, mask: int = 0xFFFFFFFF) -> Program:
 
 
 _REFUSED = _fail(errno.EPERM)
-_SHARED_ANONYMOUS = 0x01 | 0x20
+_SHARED_ANONYMOUS, _GROWS_DOWN = 0x01 | 0x20, 0x100  # memory that RLIMIT_DATA does not count
 _CLONE_THREAD, _NEW_NAMESPACES = 0x00010000, 0x7E020000
 _UNIX, _STREAM, _TYPE = 1, 1, 0xF
 _SET_NAME, _GET_NAME, _SVE_VECTOR_LENGTH = 15, 16, 51
@@ -117,7 +117,9 @@ _ARGUMENTS: dict[str, Callable[[int], Program]] = {
     "kill": lambda pid: _only(0, pid),
     "tgkill": lambda pid: _only(0, pid),
     "clone": lambda _: _only(0, _CLONE_THREAD, mask=_CLONE_THREAD | _NEW_NAMESPACES),
-    "mmap": lambda _: _not(3, _SHARED_ANONYMOUS, mask=_SHARED_ANONYMOUS),
+    "mmap": lambda _: (
+        _not(3, _SHARED_ANONYMOUS, mask=_SHARED_ANONYMOUS) + _not(3, _GROWS_DOWN, mask=_GROWS_DOWN)
+    ),
     "prctl": lambda _: _only(0, _SET_NAME, _GET_NAME, _SVE_VECTOR_LENGTH),
     "prlimit64": lambda _: _only(2, 0) + _only(2, 0, half=1),  # no new limit; both halves of a pointer
     # A datagram socket can be sent to any listener by its path, connected or not. A stream can't.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import linecache
 import os
 import select
 import signal
@@ -24,7 +25,7 @@ from autograde.endpoint import Endpoint, described, rebuilt
 from autograde.kernel import numbering
 from autograde.lock import Limits, allowed_reads, lock
 from autograde.scratch import Scratch
-from autograde.shell import Shell, captured, make, run_cell
+from autograde.shell import Shell, captured, make, run_cell, without_paths
 
 LOCKED = b"!"  # what a room says first: an end before that is ours, and no learner's code can unsay it
 SOCKET, SHOWN = 200, 201  # a room's descriptors: to the grader, and of the file for what its cells show
@@ -151,6 +152,7 @@ def warm() -> Shell:
     _inert_check()
     run_cell(shell, "1 + 1")
     shell.reset(new_session=True)
+    linecache.clearcache()  # tracebacks, shown or not, have read our own code into it
     return shell
 
 
@@ -250,6 +252,8 @@ def _answer(shell: Shell, endpoint: Endpoint, request: dict[str, Any]) -> bytes:
         answer: dict[str, Any] = {"value": run_cell(shell, request["source"])}
     else:
         answer = endpoint.answer(request)
+        if "error" in answer:
+            answer["error"]["message"] = without_paths(answer["error"]["message"])
     shell.cell_outputs.items = []
     try:
         return wire.pack({"number": number, **answer}, endpoint.export)

@@ -39,6 +39,7 @@ from autograde.kernel import MACHINE, syscall
 from autograde.lock import Limits, allowed_reads, lock
 from autograde.syscalls import numbers
 
+_UNUSED = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000  # nothing is set aside for it
 LATE = ("sqlite3", "wave", "xmlrpc.client", "numpy.polynomial.hermite_e", "torch.nn.utils.prune", "networkx")
 
 
@@ -102,6 +103,8 @@ def forbidden(facts: dict[str, Any]) -> dict[str, Callable[[], object]]:
         "make a memory file": lambda: os.memfd_create("m"),
         "share memory by System V": lambda: syscall(number["shmget"], 0, 4096, 0o1600),
         "make a message queue": lambda: syscall(number["mq_open"], b"q", os.O_CREAT | os.O_RDWR, 0o600, None),
+        "map memory that grows": lambda: mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x100),
+        "map a TiB to read": lambda: mmap.mmap(-1, 2**40, _UNUSED, mmap.PROT_READ),
         "take 4 GiB in numpy": lambda: np.ones(2**29),
         "take 4 GiB in torch": lambda: torch.ones(2**30),
         "take 4 GiB in Python": lambda: bytearray(2**32),

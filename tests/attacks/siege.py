@@ -23,7 +23,6 @@ from target import Target
 from autograde.gradebook import scores
 
 HONEST = "honest"
-BUDGET = 9  # seconds for a notebook, a third of it for a call
 CLUE = "siege-was-here"  # what attacks put in the names of all that they try to leave behind
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -92,9 +91,15 @@ class Fallout:
 
 
 class Siege:
-    """The tests of a family; a subclass names its attacks."""
+    """The tests of a family; a subclass names its attacks.
+
+    Attributes:
+        attacks: what is handed in.
+        budget: seconds for a notebook, a third of it for a call.
+    """
 
     attacks: ClassVar[tuple[Attack, ...]] = ()
+    budget: ClassVar[int] = 9
 
     @staticmethod
     def course(folder: Path) -> Target:
@@ -111,7 +116,7 @@ class Siege:
     @classmethod
     def fallout(cls, tmp_path_factory: pytest.TempPathFactory) -> Fallout:
         """What both commands made of this family."""
-        return besieged(cls.course(tmp_path_factory.mktemp("siege")), cls.attacks)
+        return besieged(cls.course(tmp_path_factory.mktemp("siege")), cls.attacks, cls.budget)
 
     def test_earns_what_the_same_work_earns(
         self, attack: Attack, fallout: Fallout, record_property: Callable[[str, object], None]
@@ -146,12 +151,13 @@ class Siege:
         assert not {where for where, text in fallout.target.secrets.items() if text in said}
 
 
-def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
+def besieged(course: Target, attacks: Iterable[Attack], budget: int) -> Fallout:
     """Hand in every attack and its honest twin, and grade them all with both commands.
 
     Args:
         course: what is attacked.
         attacks: a family.
+        budget: seconds for a notebook.
     """
     students = _hand_in(course, tuple(attacks))
     other = course.root.parent / "other"
@@ -161,9 +167,9 @@ def besieged(course: Target, attacks: Iterable[Attack]) -> Fallout:
             attack.plant(root / "submitted" / students[attack.name] / course.topic)
     before = _seen(course)
     with _Watch() as watch:
-        said = _run(course, course.root, "autograde", "grade", "--json", "class.json", "--jobs", "2")
-        stock_said = _run(course, course.root, "nbgrader", "generate_feedback", course.topic)
-        stock_said += _run(course, other, "nbgrader", "autograde", course.topic)
+        said = _run(course, course.root, budget, "autograde", "grade", "--json", "class.json", "--jobs", "2")
+        stock_said = _run(course, course.root, budget, "nbgrader", "generate_feedback", course.topic)
+        stock_said += _run(course, other, budget, "nbgrader", "autograde", course.topic)
     rows = json.loads((course.root / "class.json").read_text(encoding="utf-8"))[course.slug]["students"]
     graded = {row["student"]: row for row in rows}
     stock = {student: score.score for (student, _), score in scores(other, course.topic).items()}
@@ -197,7 +203,8 @@ def _submission(course: Target, attack: Attack) -> bytes:
     notebook = json.loads(json.dumps(target.answered(course, attack.work)))
     if attack.code:
         code = attack.code
-        for name, value in (("root", course.root), ("home", course.home), ("clue", CLUE)):
+        facts = {"root": course.root, "home": course.home, "clue": CLUE, **course.facts}
+        for name, value in facts.items():
             code = code.replace(f"{{{name}}}", str(value))
         cell = {"cell_type": "code", "id": "attack", "metadata": {}, "outputs": [], "execution_count": None}
         names = [one["metadata"].get("nbgrader", {}).get("grade_id") for one in notebook["cells"]]
@@ -208,7 +215,7 @@ def _submission(course: Target, attack: Attack) -> bytes:
     return made if isinstance(made, bytes) else bytes_of(made)
 
 
-def _run(course: Target, folder: Path, *command: str) -> str:
+def _run(course: Target, folder: Path, budget: int, *command: str) -> str:
     """What a command of the instructor's printed; it must come to an end by itself."""
     ran = subprocess.run(
         [sys.executable, "-m", *command],
@@ -216,7 +223,7 @@ def _run(course: Target, folder: Path, *command: str) -> str:
         env=environment(
             HOME=str(course.home),
             TMPDIR=str(_temporary(course)),
-            AUTOGRADE_BUDGET=str(BUDGET),
+            AUTOGRADE_BUDGET=str(budget),
             SIEGE_SECRET=course.secrets.get("environment", ""),
         ),
         capture_output=True,

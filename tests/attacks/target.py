@@ -188,6 +188,7 @@ class Target:
         secrets: texts that no learner may see, by where they are.
         topic, slug: the question.
         answers: what a learner hands in who does not attack, by cell.
+        facts: what else an attack's code may name in braces.
     """
 
     root: Path
@@ -196,6 +197,7 @@ class Target:
     topic: str = TOPIC
     slug: str = SLUG
     answers: Mapping[str, str] = field(default_factory=lambda: HALF)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(folder: Path) -> Target:
