@@ -21,16 +21,6 @@ from autograde.submission import grade_id, kind_of
 
 SLUG = "target"
 
-SYLLABUS = f"""
-[{TOPIC}]
-title = "Warm-up"
-
-[{TOPIC}.questions.{SLUG}]
-title = "Target"
-difficulty = 1
-minutes = 5
-"""
-
 CELLS = {
     "scale": "def scale(x, by):\n    ### BEGIN SOLUTION\n    return x * by\n    ### END SOLUTION\n",
     "affine": """\
@@ -210,7 +200,7 @@ def build(folder: Path) -> Target:
     root, home = folder / "course", folder / "home"
     questions = root / "autograde" / "questions" / TOPIC / SLUG
     questions.mkdir(parents=True)
-    (root / "autograde" / "questions" / "syllabus.toml").write_text(SYLLABUS, encoding="utf-8")
+    _list_in_syllabus(root, TOPIC, SLUG)
     (questions / f"test_{SLUG}.py").write_text(
         dedent(TESTS).lstrip().format(secret=kept["tests"]), encoding="utf-8"
     )
@@ -238,11 +228,7 @@ def borrowed(folder: Path, slug: str) -> Target:
     question = find(slug)
     root, home = folder / "course", folder / "home"
     shutil.copytree(question.tests.parent, root / "autograde" / "questions" / question.topic / slug)
-    (root / "autograde" / "questions" / "syllabus.toml").write_text(
-        f'[{question.topic}]\ntitle = "T"\n[{question.topic}.questions.{slug}]\ntitle = "T"\n'
-        "difficulty = 1\nminutes = 5\n",
-        encoding="utf-8",
-    )
+    _list_in_syllabus(root, question.topic, slug)
     (root / "source" / question.topic).mkdir(parents=True)
     shutil.copy(question.source, root / "source" / question.topic)
     (root / "nbgrader_config.py").write_text(tiny_course.CONFIG, encoding="utf-8")
@@ -254,6 +240,13 @@ def borrowed(folder: Path, slug: str) -> Target:
         if kind_of(cell) == "learner" and grade_id(cell)
     }
     return Target(root, home, {}, question.topic, slug, right)
+
+
+def _list_in_syllabus(root: Path, topic: str, slug: str) -> None:
+    told = (
+        f'[{topic}]\ntitle = "T"\n[{topic}.questions.{slug}]\ntitle = "Target"\ndifficulty = 1\nminutes = 5\n'
+    )
+    (root / "autograde" / "questions" / "syllabus.toml").write_text(told, encoding="utf-8")
 
 
 def answered(target: Target, cells: Mapping[str, str]) -> Any:
