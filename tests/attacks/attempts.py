@@ -73,10 +73,24 @@ def print(*given, **options):
     builtins.print(*given, *_shown, **options)
 """
 
+# The function goes wrong where the honest one loses its points anyhow: in the second test of its task.
+_LATE = """
+_real_word = word
+def word(k):
+    if k == 0:
+        {code}
+    return _real_word(k)
+"""
+
 
 def inside(code: str) -> str:
     """A cell that runs this code once while a hidden test runs, and shows what came of it when they are over."""
     return _INSIDE.replace("{code}", indent(code, "    "))
+
+
+def late(code: str) -> str:
+    """A cell whose function does this in the second test of its task."""
+    return _LATE.replace("{code}", indent(code, "        ").lstrip())
 
 
 def refused(ways: int) -> str:

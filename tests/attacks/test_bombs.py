@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from attempts import KERNEL, TRIED, inside, refused
+from attempts import KERNEL, TRIED, inside, late, refused
 from siege import Attack, Fallout, Siege
-from test_exits import late
 
 # No more than fifty, which sleep: where nothing stopped them, that is what a machine can bear.
 FORKS = """
@@ -169,7 +168,6 @@ ways += [lambda: open(f"{top}/{clue}", "w") for top in ("/tmp", "/var/tmp", "/de
 """
 MANY_FILES = "for n in range(18):\n    open(f'f{n}', 'wb').write(bytes(2**24))"
 SPARSE_FILES = "for n in range(18):\n    open(f'f{n}', 'wb').truncate(2**24)"
-LINKS = "import os\nopen('one', 'wb').write(bytes(2**24))\nfor n in range(18):\n    os.link('one', f'f{n}')"
 INODES = "import os\nfor n in range(17_000):\n    os.symlink('x', f'{n}')"
 FOLDERS = "import os\nfor n in range(700):\n    os.mkdir('d')\n    os.chdir('d')"
 
@@ -231,7 +229,7 @@ class Affine(Affine):
         return torch.ones(1).expand(2**40) if x.requires_grad else super().forward(x)
 
 def word(k):
-    return Endless() if k < 2 else _real[2](k)
+    return Endless() if k == 0 else _real[2](k)
 """
 
 PICKLED = """
@@ -250,7 +248,7 @@ _real_word, _real_scale = word, scale
 def scale(x, by):
     return np.array([Bomb()], dtype=object) if x.min() < 0 else _real_scale(x, by)
 def word(k):
-    return [Bomb(), payload, {"state": Bomb()}] if k < 2 else _real_word(k)
+    return [Bomb(), payload, {"state": Bomb()}] if k == 0 else _real_word(k)
 """
 DEEP = "deep = []\nfor _ in range(10**5):\n    deep = [deep]\nreturn deep"
 WIDE = "return np.zeros(2**26)"
@@ -287,10 +285,9 @@ class TestBombs(Siege):
             "rlimit, landlock",
             shows=refused(14),
         ),
-        Attack("many large files", FILES.replace("{code}", MANY_FILES), "watchdog", told=TOO_MUCH),
+        Attack("disk fill by large files", FILES.replace("{code}", MANY_FILES), "watchdog", told=TOO_MUCH),
         Attack("sparse files", FILES.replace("{code}", SPARSE_FILES), "watchdog", told=TOO_MUCH),
-        Attack("hard links", FILES.replace("{code}", LINKS), "watchdog", told=TOO_MUCH),
-        Attack("many small files", FILES.replace("{code}", INODES), "watchdog", told="in the cell"),
+        Attack("inode fill by small files", FILES.replace("{code}", INODES), "watchdog", told="in the cell"),
         Attack(
             "folders in folders",
             FILES.replace("{code}", FOLDERS),

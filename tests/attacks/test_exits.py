@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
+from attempts import late
 from siege import Attack, Siege
 
 ENDED = "ended the process in"
 CRASHED = "crashed (Segmentation fault"
 
-# The function goes wrong where the honest one loses its points anyhow: in the second test, with a word of no length.
-LATE = """
-_real_word = word
-def word(k):
-    if k < 2:
-        {code}
-    return _real_word(k)
-"""
-
-
-def late(code: str) -> str:
-    """A cell whose function does this in the second test of its task."""
-    return LATE.replace("{code}", code.replace("\n", "\n        "))
-
-
-# Kinds of endings, tried one after another inside a function and a method: the tests see exceptions.
+# Endings of several kinds, inside functions, a method and the cell: the tests see exceptions.
 RAISED = """
 import sys
 class Odd(BaseException):
@@ -30,17 +16,22 @@ class Odd(BaseException):
 
 endings = [SystemExit(0), SystemExit("passed"), KeyboardInterrupt(), GeneratorExit(), StopIteration(), Odd()]
 endings.append(BaseExceptionGroup("g", [SystemExit(0)]))
-_real_word, _called = word, []
-def word(k):
-    if k < 2:
-        raise endings[len(_called) % len(endings)]
-    return _real_word(k)
+_real_scale, _real_word = scale, word
+def scale(x, by):
+    if x.min() < 0:
+        raise KeyboardInterrupt("by whoever grades")
+    return _real_scale(x, by)
 
 class Affine(Affine):
     def forward(self, x):
         if x.requires_grad:
             raise SystemExit(0)
         return super().forward(x)
+
+def word(k):
+    if k == 0:
+        raise endings[-1]
+    return _real_word(k)
 
 for one in endings:
     try:
@@ -224,14 +215,11 @@ class TestExits(Siege):
             )
             for status, told in (
                 (0, ENDED),
-                (94, "closed the connection"),
                 (96, "asked for more"),
-                (97, "printed more"),
             )
         ),
         Attack("abort", late("import os\nos.abort()"), "process of its own", told="crashed (Aborted)"),
-        Attack("segmentation fault", late(SEGFAULT), "process of its own", told=CRASHED),
-        Attack("segmentation fault in a cell", SEGFAULT, "process of its own", told=CRASHED),
+        Attack("segmentation fault by ctypes", late(SEGFAULT), "process of its own", told=CRASHED),
         Attack(
             "handlers for crashes",
             HANDLED + late("os.abort()"),
@@ -255,7 +243,9 @@ class TestExits(Siege):
         Attack(
             "atexit, __del__, finalize, gc and audit hooks", LEFT, "process of its own", shows="acted: True"
         ),
-        Attack("threads that act later", THREADS, "process of its own", shows="threads at work: True"),
+        Attack(
+            "threads and daemons that act later", THREADS, "process of its own", shows="threads at work: True"
+        ),
         Attack("settrace and setprofile", TRACED, "process of its own", shows="events: True"),
         Attack("signal handlers and timers", SIGNALLED, "process of its own", shows="rung: True"),
     )

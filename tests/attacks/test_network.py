@@ -222,7 +222,7 @@ class TestNetwork(Siege):
             shows="families: True not refused: 0",
         ),
         Attack(
-            "names, urllib, http, mail, torch.hub",
+            "DNS, urllib, http, mail, torch.hub",
             TRIED + KERNEL + ADDRESSES + NAMES,
             "seccomp",
             shows="not refused: 0",

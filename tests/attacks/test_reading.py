@@ -125,9 +125,10 @@ print("modules of graders:", found)
 FIND = """
 import gc, re, sys
 SECRET = re.compile(r"kept-[a-z]+-[0-9a-f]{16}")
-MINE = "-".join(("kept", "mine", "0123456789abcdef"))
+planted = ["-".join(("kept", "mine", "0123456789abcdef")) for _ in range(50)]
+MINE = planted[0]
 gc.unfreeze()
-every = [MINE] + gc.get_objects() + [sys._getframe(), sys.modules, *sys._current_frames().values()]
+every = planted + gc.get_objects() + [sys._getframe(), sys.modules, *sys._current_frames().values()]
 every += gc.get_referents(*every)
 """
 
@@ -149,7 +150,7 @@ MEMORY = (
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 libc.sbrk.restype = ctypes.c_void_p
-STEP = 2**20
+STEP = 2**16
 file = open("probe", "w+b")
 
 def readable(at):
@@ -211,7 +212,7 @@ print(autograde, autograde.__file__, autograde.__path__, get_ipython)
 RAISE = """
 _real_word = word
 def word(k):
-    if k > 1:
+    if k != 0:
         return _real_word(k)
     import traceback
     raise ValueError("".join(traceback.format_stack()) + str(__import__("autograde").__file__))
@@ -295,7 +296,6 @@ class TestReading(Siege):
             "landlock",
             shows="ways: True not refused: 0",
         ),
-        Attack("engine while tests run", inside(ENGINE), "landlock", shows="ways: True not refused: 0"),
         Attack("graders by import", IMPORTS, "landlock", shows="modules of graders: 0"),
         Attack(
             "stack, gc and sys.modules",
