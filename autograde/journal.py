@@ -30,8 +30,13 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._results: dict[str, Result] = {}
-        self._file, self._read = 0, 0  # which file was read, and how far
+        # The file that was read, and how far. It stays open: a number of a closed file is given to another.
+        self._handle, self._read = -1, 0
         self.damaged = 0
+
+    def __del__(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
 
     def get(self, key: str) -> Result | None:
         """The result with this key, also when another process has written it since.
@@ -103,10 +108,14 @@ class Journal:
                 os.close(handle)
 
     def _catch_up(self) -> None:
-        with self.path.open("rb") as file:
-            state = os.fstat(file.fileno())
-            if state.st_ino != self._file or state.st_size < self._read:  # another one: from its beginning
-                self._file, self._read, self.damaged = state.st_ino, 0, 0
+        if self._handle < 0 or not _is_at(self._handle, self.path):  # another one: from its beginning
+            handle, before = os.open(self.path, os.O_RDONLY), self._handle
+            self._handle, self._read, self.damaged = handle, 0, 0
+            if before >= 0:
+                os.close(before)
+        with os.fdopen(self._handle, "rb", closefd=False) as file:
+            if os.fstat(self._handle).st_size < self._read:  # somebody cut it
+                self._read, self.damaged = 0, 0
             file.seek(self._read)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]

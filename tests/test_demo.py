@@ -89,7 +89,7 @@ def test_tricks_earn_nothing(rows: dict[str, Row]) -> None:
 def test_no_work_earns_nothing(rows: dict[str, Row]) -> None:
     """The stub, a truncated file and a missing one earn 0, each with its reason."""
     assert rows["nina_no_idea"].result.score == 0
-    assert rows["bert_broken"].result.problem.startswith("not a notebook")
+    assert rows["bert_broken"].result.problem.startswith("the file ends in the middle")
     assert rows["max_missing"].result.problem == "not handed in"
 
 

@@ -327,3 +327,20 @@ def test_key_does_not_follow_the_variants(question: Question) -> None:
     before = digest(question, b"data", 1)
     question.variants.write_text("# more\n", encoding="utf-8")
     assert digest(question, b"data", 1) == before
+
+
+def test_a_number_that_is_given_again_deceives_nobody(tmp_path: Path) -> None:
+    """A journal that was replaced until its file has the first one's number is read from its beginning."""
+    journal, path = Journal(tmp_path / "j"), tmp_path / "j"
+    reader = Journal(path)
+    for number in range(8):
+        journal.put(f"k{number}", RESULT)
+        assert reader.get(f"k{number}") == RESULT
+        path.unlink()
+        for _ in range(2):  # file systems give the number of a deleted file to the next one
+            (tmp_path / "new").write_bytes(b"")
+            Journal(tmp_path / "new").put(f"new{number}", RESULT)
+            for filler in range(number + 3):
+                Journal(tmp_path / "new").put(f"filler{filler}", RESULT)
+            (tmp_path / "new").replace(path)
+        assert reader.get(f"new{number}") == RESULT

@@ -157,8 +157,9 @@ class Calamity:
         return [*map(str, still), *map(str, (self.root / "tmp").iterdir())]
 
     def _start(self) -> subprocess.Popen[str]:
-        # A shell that started the tests in the background had Ctrl-C ignored, and the command would inherit that.
+        # Who started the tests in the background, or by nohup, had these ignored, and the command would inherit that.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._running = subprocess.Popen(
             GRADE, cwd=self.root, env=environment(self.root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
