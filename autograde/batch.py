@@ -105,7 +105,7 @@ def grade_class(
             todo,
             count,
             working,
-            limits or Limits.chosen(),
+            limits,
             lambda task, result: journal.put(task.name, result),
         ) as crew,
         temporaries("record"),

@@ -80,7 +80,7 @@ class Crew:
         self._ready: queue.Queue[tuple[Task, Result | str] | Exception] = queue.Queue()
         self._keep, self._keeping = keep, threading.Lock()
         sweep()
-        limits = limits or Limits()
+        limits = limits or Limits.chosen()
         count = _with_space(min(jobs, self._count), limits.disk)
         # Temporary files of the crew's own: a worker that is killed can't remove its rooms' folders.
         self._scratch = Scratch("crew")

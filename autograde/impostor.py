@@ -9,7 +9,8 @@ MARK = b"\xef\xbb\xbf"  # of the byte order: some editors write it, some twice
 # Git writes these at the beginning of a line.
 CONFLICT = re.compile(r"^(?:<{7}|>{7}) \S", re.MULTILINE)
 
-_ITSELF = "hand in the .ipynb file itself"
+ITSELF = "hand in the .ipynb file itself"
+COPY = "hand in a copy that JupyterLab opens"
 _UNPACK = "unpack it and hand in the .ipynb file that is in it"
 
 _BINARY = (
@@ -17,14 +18,14 @@ _BINARY = (
     (b"\x1f\x8b", f"a packed file (gzip): {_UNPACK}"),
     (b"7z\xbc\xaf\x27\x1c", f"a packed file (7z): {_UNPACK}"),
     (b"Rar!", f"a packed file (rar): {_UNPACK}"),
-    (b"%PDF", f"a PDF: {_ITSELF}"),
-    (b"\xd0\xcf\x11\xe0", f"an Office document: {_ITSELF}"),
-    (rb"{\rtf", f"an Office document: {_ITSELF}"),
-    (b"\x89PNG", f"a picture: {_ITSELF}"),
-    (b"\xff\xd8\xff", f"a picture: {_ITSELF}"),
-    (b"\x00\x05\x16\x07", f"what a Mac keeps beside a file (its name began with ._): {_ITSELF}"),
-    (b"[InternetShortcut]", f"a shortcut to a page: {_ITSELF}"),
-    (b"version https://git-lfs", f"a pointer of Git LFS: run `git lfs pull` and {_ITSELF}"),
+    (b"%PDF", f"a PDF: {ITSELF}"),
+    (b"\xd0\xcf\x11\xe0", f"an Office document: {ITSELF}"),
+    (rb"{\rtf", f"an Office document: {ITSELF}"),
+    (b"\x89PNG", f"a picture: {ITSELF}"),
+    (b"\xff\xd8\xff", f"a picture: {ITSELF}"),
+    (b"\x00\x05\x16\x07", f"what a Mac keeps beside a file (its name began with ._): {ITSELF}"),
+    (b"[InternetShortcut]", f"a shortcut to a page: {ITSELF}"),
+    (b"version https://git-lfs", f"a pointer of Git LFS: run `git lfs pull` and {ITSELF}"),
 )
 # The longer ones first: the mark of UTF-16 is the beginning of that of UTF-32.
 _WIDE = (
@@ -48,7 +49,7 @@ def impostor(data: bytes) -> str:
         return "only zero bytes: saving or copying it failed: save it in JupyterLab and hand in again"
     head = data[:_LOOK].lstrip(MARK)
     if head.startswith(b"PK\x03\x04"):
-        return f"a Word document: {_ITSELF}" if b"word/" in head else f"a zip file: {_UNPACK}"
+        return f"a Word document: {ITSELF}" if b"word/" in head else f"a zip file: {_UNPACK}"
     for begins, what in _BINARY:
         if head.startswith(begins):
             return what
@@ -64,9 +65,9 @@ def _unlike_json(head: bytes) -> str:
         asks = " that asks to log in: log in," if _LOGIN.search(head) else ":"
         return f"a web page{asks} download the notebook once more and look whether JupyterLab opens it"
     if head.lstrip().startswith(b"<?xml"):
-        return f"an XML file, perhaps what a server said in place of the notebook: {_ITSELF}"
+        return f"an XML file, perhaps what a server said in place of the notebook: {ITSELF}"
     if head.startswith(b"\0"):
-        return "a file that begins with zero bytes: saving or copying it failed: hand in a copy that JupyterLab opens"
+        return f"a file that begins with zero bytes: saving or copying it failed: {COPY}"
     if _TEXT.fullmatch(head):
-        return f"plain text (a script, say, or an export): {_ITSELF}"
-    return f"a file of another kind (it begins with {head[:4].hex(' ')}): {_ITSELF}"
+        return f"plain text (a script, say, or an export): {ITSELF}"
+    return f"a file of another kind (it begins with {head[:4].hex(' ')}): {ITSELF}"

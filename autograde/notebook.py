@@ -11,14 +11,12 @@ import warnings
 from typing import Any, NoReturn
 
 from autograde.errors import Explained
-from autograde.impostor import CONFLICT, MARK, impostor
+from autograde.impostor import CONFLICT, COPY, ITSELF, MARK, impostor
 
 MAX_BYTES = 16 * 2**20
 MAX_CELLS = 2000
 
 SAVE = "save it in JupyterLab and hand in again"
-ITSELF = "hand in the .ipynb file itself"
-COPY = "hand in a copy that JupyterLab opens"
 
 
 class SubmissionError(Explained):

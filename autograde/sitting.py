@@ -147,7 +147,7 @@ class RoomSitting:
                     self._name_stop({"kinds": [error], "message": line}, doing)
         # Answers to tests are kept, over all rooms. Those of cells are not.
         self._room.received = self._received
-        self._threads, _ = self._room.threads()
+        self._threads = self._room.crowd()
 
     def _ask(self, message: dict[str, Any], doing: str, seconds: float | None = None) -> dict[str, Any]:
         assert self._room is not None

@@ -20,7 +20,6 @@ from autograde.grading import Grader
 from autograde.lock import Limits
 from autograde.question import Question, find
 from autograde.refusal import Refused, refused
-from autograde.wrapper import wrapper
 
 
 def main(stream: socket.socket, rooms: socket.socket | None) -> None:
@@ -39,7 +38,7 @@ def main(stream: socket.socket, rooms: socket.socket | None) -> None:
     tempfile.tempdir = None  # asked for when the libraries were imported
     root = Path(setup["root"])
     with Grader(Limits(**setup["limits"]), working=Path(setup["working"])) as grader:
-        grader.zygote.start(None if wrapper() else rooms)
+        grader.zygote.start(rooms)
         for line in requests:
             answers.write(json.dumps(_answer(grader, root, json.loads(line))) + "\n")
             answers.flush()

@@ -559,3 +559,10 @@ def test_seed_is_not_in_the_result(grader, question):
         question, mistakes.solved_bytes(question, Change("wrong", "softmax", (), WRONG, "")), SEED
     )
     assert str(SEED) not in json.dumps(result.to_json())
+
+
+def test_limits_of_the_course(monkeypatch):
+    """A grader that is given no limits has those that AUTOGRADE_BUDGET names, whoever started it."""
+    monkeypatch.setenv("AUTOGRADE_BUDGET", "12")
+    with Grader() as grader:
+        assert (grader.limits.call_s, grader.limits.budget_s) == (4, 12)

@@ -10,12 +10,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
 from autograde import mistakes
 from autograde.mistakes import Change
 from autograde.question import Question
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 PEEK = """
 import importlib.util, pathlib

@@ -16,12 +16,12 @@ from typing import Any
 
 import locked
 import pytest
+from checkout import CHECKOUT
 
 from autograde.lock import LAYERS, Limits, LimitsError, layers
 from autograde.seccomp import assemble
 from autograde.syscalls import Unsupported
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 NOBODY = 65534
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}
 _FACTS = {"scratch": "/s", "outside": "/o", "checkout": "/c", "grader": "/g", "listener": "/l", "parent": 1}

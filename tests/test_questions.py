@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
 from autograde import laws
 from autograde.grading import Grader
 from autograde.laws import files
 from autograde.question import Question, questions
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 QUESTIONS = questions(CHECKOUT)
 
 

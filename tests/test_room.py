@@ -68,7 +68,7 @@ STOPS = {
         "wrote more than 8 MiB of files in {}",
     ),
     "many files": (
-        "n = 0\nwhile True:\n    open(f'f{n % 5000}', 'w').close(); n += 1",
+        "import os; n = 0\nwhile True:\n    os.close(os.open(f'f{n % 5000}', os.O_CREAT)); n += 1",
         "wrote more than 8 MiB of files in {}",
     ),
     "nested folders": (

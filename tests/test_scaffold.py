@@ -6,13 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from checkout import CHECKOUT
 
 from autograde import laws, scaffold
 from autograde.grading import Grader
 from autograde.question import QuestionError, find, syllabus
 from autograde.release import make_release, make_solutions
-
-CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")

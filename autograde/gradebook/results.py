@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from autograde.digest import digest
 from autograde.journal import FILE, Journal
-from autograde.lock import Limits
 from autograde.question import Question, QuestionError, course_root, questions
 from autograde.seed import course_seed
 from autograde.verdict import Result
@@ -101,7 +100,7 @@ class _Warm:
             self._end()
             self._files[question.slug] = files
         if self._grader is None:
-            self._grader = Grader(Limits.chosen(), working=working)
+            self._grader = Grader(working=working)
         return self._grader
 
     def _end(self) -> None:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+from forgery import SOCKET
 from siege import Attack, Siege
 
 # The room's end of the wire, and frames written by hand or by the room's own module.
-FORGE = """
-import json, os, pickle, socket, struct, sys, threading, time
+FORGE = (
+    SOCKET
+    + """
+import os, pickle, sys, threading, time
 import autograde.endpoint, autograde.wire as wire, autograde.zygote as zygote
 
 end = socket.socket(fileno=os.dup(200))
 _scale, _Affine, _total, _word = scale, Affine, total, word
 
-def frame(tree, *buffers, sizes=None):
-    header = json.dumps([tree, [len(b) for b in buffers] if sizes is None else sizes]).encode()
-    return struct.pack("!IQ", len(header), sum(map(len, buffers))) + header + b"".join(buffers)
-
 def mapping(**fields):
     return ["d", [[name, value] for name, value in fields.items()]]
-
-def asked():
-    # The number of the request that is being carried out, from our own code's frames.
-    at = sys._getframe()
-    while at:
-        if "number" in at.f_locals and "request" in at.f_locals:
-            return at.f_locals["number"]
-        at = at.f_back
 
 def send(data):
     end.sendall(data)
@@ -36,6 +27,7 @@ def quiet():
 
 print("at the wire:", end.family.name, callable(zygote._answer))
 """
+)
 
 # One forgery a call: five tests of a submission make one each. Each ends the room, and earns nothing.
 BROKEN = """
@@ -54,7 +46,7 @@ forgeries = [
 
 def forged(which):
     data = forgeries[which]
-    number = json.dumps(asked()).encode()
+    number = json.dumps(call_number()).encode()
     plain = data.replace(b'"NUMBER"', number)
     if plain != data:  # the header is shorter now
         head, body = struct.unpack_from("!IQ", plain)
@@ -68,7 +60,7 @@ def forged(which):
 AHEAD = """
 # Answers to requests that nobody has made yet, as many as the socket takes: "passed" to all of them.
 def word(k):
-    number = asked()
+    number = call_number()
     for ahead in range(1, 60):
         send(frame(mapping(number=number + ahead, value=True)))
     return _word(k)
@@ -92,7 +84,7 @@ def word(k):
 TWO = """
 # Two threads answer at once, into each other's frames.
 def word(k):
-    answer = frame(mapping(number=asked(), value="ab" * k)) * 50
+    answer = frame(mapping(number=call_number(), value="ab" * k)) * 50
     both = [threading.Thread(target=send, args=(answer,)) for _ in range(2)]
     [one.start() for one in both]
     [one.join() for one in both]

@@ -10,6 +10,7 @@ import calamity
 import classroom
 import pytest
 from calamity import GRADE, Calamity, keys, outcome, shared
+from checkout import SEED
 
 from autograde.bench.soak import BOUNDS, Soak, table, watch
 
@@ -48,7 +49,7 @@ def undisturbed(course: Path, tmp_path_factory: pytest.TempPathFactory) -> Simpl
 @pytest.fixture(scope="module")
 def struck(course: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The class graded while everything is killed, one after the other, and the command started again each time."""
-    chance, before = random.Random(20261121), shared()
+    chance, before = random.Random(SEED), shared()
     root = classroom.copied(course, tmp_path_factory.mktemp("struck") / "course")
     struck = Calamity(root, chance)
     units = [*PLAN, *((signals,) for signals in SIGNALS[1:])]

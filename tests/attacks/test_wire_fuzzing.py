@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from checkout import SEED
 from forgery import SOCKET
 from fuzzer import Findings, cap, fuzz, run
 from mutator import SMALL, Mutator
@@ -23,7 +24,6 @@ from autograde.sitting import RoomSitting
 from autograde.student import Student
 from autograde.submission import Cell
 
-SEED = 20261121
 LARGE = wire.MAX_HEADER // 2  # bytes of the headers that are measured: enough to tell what each becomes
 SLACK = 32 * 2**20  # what a process takes for other things: pages of libraries seen for the first time
 
