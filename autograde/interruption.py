@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_pending: list[int] = []  # the signal that ends the command
 
 
 class Interrupted(KeyboardInterrupt):
@@ -33,6 +34,7 @@ def interruptible() -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
+    _pending.clear()
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -47,10 +49,21 @@ def interruptible() -> Iterator[None]:
         _restore(before)
 
 
+def check() -> None:
+    """Raise Interrupted again where somebody ended the command and it goes on all the same.
+
+    What a signal raises is lost where it comes in a finalizer, or in a library's `except` for everything. Long work
+    calls this between two steps.
+    """
+    if _pending:
+        raise Interrupted(*_pending)
+
+
 def _interrupt(number: int, _: object) -> None:
     for one in _SIGNALS:
         signal.signal(one, signal.SIG_IGN)
-    raise Interrupted(number)
+    _pending.append(number)
+    check()
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

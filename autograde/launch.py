@@ -1,7 +1,8 @@
-"""Starting the processes that others are forked from: by exec, with an environment from an allow-list."""
+"""Starting the processes that others are forked from, by exec, with an environment from an allow-list; asking them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -55,3 +56,18 @@ def launch(
             cwd="/",
         )
     return process, ours
+
+
+def asked(sock: socket.socket) -> tuple[bytes, list[int]]:
+    """The next request and the descriptors that came with it, nothing where who asked has gone."""
+    try:
+        data, fds, _, _ = socket.recv_fds(sock, 65536, 2)
+    except OSError:
+        return b"", []
+    return data, fds
+
+
+def answer(sock: socket.socket, reply: bytes) -> None:
+    """Send a reply, unless who asked has gone: the next look at the socket finds that out."""
+    with contextlib.suppress(OSError):
+        sock.send(reply)

@@ -18,7 +18,7 @@ from functools import partial
 from typing import NoReturn
 
 from autograde.kernel import prctl
-from autograde.launch import launch
+from autograde.launch import answer, asked, launch
 from autograde.lean import spare_imports
 
 _PR_SET_NAME = 15
@@ -130,10 +130,10 @@ def main(control: int, zygotes: int) -> None:
 
     zygote.libraries()
     pairs = [socket.socketpair() for _ in range(zygotes + _SPARE if zygotes else 0)]
-    asking, asked = [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
+    asking, served = [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
     warm = os.fork() if pairs else None
     if warm == 0:
-        _become("zygote", lambda: zygote.serve(asked), sock, *asking)
+        _become("zygote", lambda: zygote.serve(served), sock, *asking)
 
     def buried(*_: object) -> None:
         """The zygote is nobody's to kill by its number: off the list as soon as it has ended."""
@@ -141,20 +141,20 @@ def main(control: int, zygotes: int) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     signal.signal(signal.SIGCHLD, buried)
-    for one in asked:
+    for one in served:
         one.close()
     from autograde import worker
 
     gc.collect()
     gc.freeze()  # what is shared with the workers stays shared
     while True:
-        data, fds, _, _ = socket.recv_fds(sock, 64, 1)
+        data, fds = asked(sock)
         if not data:
             return
         if not fds:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(int(data), 0)
-            sock.send(data)
+            answer(sock, data)
             continue
         rooms = asking.pop() if asking else None
         stream = socket.socket(fileno=fds[0])
@@ -163,7 +163,7 @@ def main(control: int, zygotes: int) -> None:
             _become("worker", partial(worker.main, stream, rooms), sock, *asking)
         for one in (stream, *([rooms] if rooms else [])):
             one.close()
-        sock.send(str(pid).encode())
+        answer(sock, str(pid).encode())
 
 
 def _become(name: str, what: Callable[[], None], *others: socket.socket) -> NoReturn:

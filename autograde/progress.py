@@ -16,10 +16,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from autograde import interruption
+
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar while the block runs; what it gives is called for each thing done.
+    """Show a bar while the block runs; what it gives is called for each thing done, and ends what was interrupted.
 
     Args:
         what: what is being done.
@@ -30,4 +32,9 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
     console = Console(file=sys.stderr)
     with Progress(*columns, *eta, console=console, disable=not total or not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
+
+        def advance() -> None:
+            interruption.check()
+            bar.advance(task)
+
+        yield advance

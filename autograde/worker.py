@@ -32,7 +32,10 @@ def main(stream: socket.socket, rooms: socket.socket | None) -> None:
     os.dup2(2, 1)  # whatever a library prints
     threading.Thread(target=_end_with, args=(stream,), daemon=True).start()
     requests, answers = stream.makefile("r", encoding="ascii"), stream.makefile("w", encoding="ascii")
-    setup = json.loads(requests.readline())
+    first = requests.readline()
+    if not first:  # the command ended before it needed this
+        return
+    setup = json.loads(first)
     os.environ.clear()
     os.environ.update(setup["environment"])
     tempfile.tempdir = None  # asked for when the libraries were imported

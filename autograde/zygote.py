@@ -6,7 +6,6 @@ with the room's end of a socket pair attached, forks, and answers with the child
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import linecache
@@ -23,6 +22,7 @@ from typing import Any
 from autograde import stops, wire
 from autograde.endpoint import Endpoint, described, rebuilt
 from autograde.kernel import numbering
+from autograde.launch import answer, asked
 from autograde.lock import Limits, allowed_reads, lock
 from autograde.scratch import Scratch
 from autograde.shell import Shell, captured, make, run_cell, without_paths
@@ -56,7 +56,7 @@ def serve(controls: Sequence[socket.socket]) -> None:
         _say(sock, {"missing": missing, "numbering": numbering()})
     while asking:
         for fd, _ in poll.poll():
-            data, fds = _asked(asking[fd])
+            data, fds = asked(asking[fd])
             if not data:
                 poll.unregister(fd)
                 asking.pop(fd).close()
@@ -78,18 +78,8 @@ def serve(controls: Sequence[socket.socket]) -> None:
             _say(asking[fd], {"pid": pid})
 
 
-def _asked(sock: socket.socket) -> tuple[bytes, list[int]]:
-    """The next request and what comes with it, nothing where who asked has gone."""
-    try:
-        data, fds, _, _ = socket.recv_fds(sock, 65536, 2)
-    except OSError:
-        return b"", []
-    return data, fds
-
-
 def _say(sock: socket.socket, reply: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # gone: the next look at the socket finds that out
-        sock.send(json.dumps(reply).encode())
+    answer(sock, json.dumps(reply).encode())
 
 
 def _rehearsed(reads: Sequence[Path]) -> dict[str, str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+import sysconfig
+from pathlib import Path
+
 import jsonschema
+import nbgrader.api
 import pytest
 
-from autograde.gradebook import economical
+from autograde.gradebook import Course, economical
 
 SCHEMA = {
     "type": "object",
@@ -33,3 +39,15 @@ def test_what_fits_and_what_is_no_schema() -> None:
         with pytest.raises(jsonschema.SchemaError):
             jsonschema.validate({}, {"type": 7})
     assert jsonschema.validate is before
+
+
+def test_new_gradebook_without_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new gradebook is of the version that nbgrader's own would be, and nothing else is started for it."""
+    monkeypatch.setenv("PATH", sysconfig.get_path("scripts"))
+    theirs = nbgrader.api.get_alembic_version()
+    course = Course(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with course.gradebook():
+        """It is made."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "gradebook.db")) as database:
+        assert database.execute("select version_num from alembic_version").fetchall() == [(theirs,)]

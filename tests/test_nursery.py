@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import signal
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import psutil
 import pytest
 from checkout import CHECKOUT, SEED
 
+from autograde.launch import launch
 from autograde.mistakes import solved_bytes
 from autograde.nursery import Nursery, Worker
 from autograde.question import Question
@@ -110,3 +113,15 @@ def test_nothing_is_left(question: Question, tmp_path: Path) -> None:
     worker.finish(PATIENCE)
     nursery.close()
     assert psutil.wait_procs(everybody, timeout=PATIENCE)[1] == []
+
+
+def test_command_that_goes_at_once() -> None:
+    """Who asks for a worker and is gone before it is there (Ctrl-C) reads nothing of that on the terminal."""
+    process, control = launch("nursery", 0, stderr=subprocess.PIPE)
+    ours, theirs = socket.socketpair()
+    socket.send_fds(control, [b"worker"], [theirs.fileno()])
+    theirs.close()
+    ours.close()
+    control.close()
+    assert process.communicate(timeout=PATIENCE) == (None, b"")
+    assert process.returncode == 0

@@ -20,6 +20,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from autograde.gradebook.config import configure
 from autograde.gradebook.convert import GradebookError, Solve, convert, hushed, listening, machines
+from autograde.gradebook.economy import one_process
 from autograde.gradebook.exporter import SubmissionExporter
 from autograde.gradebook.results import SEED
 from autograde.submission import grade_id
@@ -230,7 +231,8 @@ def _make(db_url: str, course_id: str) -> None:
         return
     new = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        Gradebook(f"sqlite:///{new}", course_id).close()
+        with one_process():
+            Gradebook(f"sqlite:///{new}", course_id).close()
         with contextlib.suppress(FileExistsError):  # another command was faster
             os.link(new, path)
     finally:
