@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,13 +36,16 @@ def interruptible() -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     _pending.clear()
+    sys.unraisablehook = _unraisable
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
         yield
     except Interrupted:
-        raise  # what comes now is the end, and nothing disturbs that either
+        for number in _SIGNALS:  # what comes now is the end, and nothing disturbs that either
+            signal.signal(number, signal.SIG_IGN)
+        raise
     except BaseException:
         _restore(before)
         raise
@@ -60,10 +64,16 @@ def check() -> None:
 
 
 def _interrupt(number: int, _: object) -> None:
-    for one in _SIGNALS:
-        signal.signal(one, signal.SIG_IGN)
-    _pending.append(number)
-    check()
+    if not _pending:
+        _pending.append(number)
+        check()
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    # Python shows what a finalizer raises and goes on: `check` raises it again. And it complains of a signal that was
+    # on its way when it was ignored, by an OSError.
+    if not _pending or not isinstance(unraisable.exc_value, Interrupted | OSError):
+        sys.__unraisablehook__(unraisable)
 
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:

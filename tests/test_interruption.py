@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,12 +19,13 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """Signals as they are where nothing was set, whoever started the tests; afterwards as before."""
-    before = [signal.getsignal(number) for number in SIGNALS]
+    before, hook = [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
     for number in SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     yield
     for number, handler in zip(SIGNALS, before, strict=True):
         signal.signal(number, handler)
+    sys.unraisablehook = hook
 
 
 def work(number: signal.Signals, done: list[int]) -> None:
@@ -52,3 +54,24 @@ def test_next_command_is_not_interrupted() -> None:
         work(signal.SIGTERM, [])
     with interruptible():
         check()
+
+
+def drop(things: list[object]) -> None:
+    """Remove all of these, as a step of some work."""
+    with interruptible():
+        things.clear()
+        check()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_signal_in_a_finalizer(number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
+    """What comes while something is being removed ends the work too, and nothing is said of it."""
+
+    class Removed:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Interrupted) as interrupted:
+        drop([Removed()])
+    assert interrupted.value.code == 128 + number
+    assert capfd.readouterr().err == ""
