@@ -94,9 +94,9 @@ def test_disagreement(student):
     given = student.disagreement()
     assert isinstance(given, (tuple, list)), "disagreement must return a tuple (q, x, y)"
     assert len(given) == 3, f"disagreement must return q, x and y, not {len(given)} values"
-    q, x, y = (vector(value, name) for value, name in zip(given, "qxy"))
+    q, x, y = (vector(value, name) for value, name in zip(given, "qxy", strict=True))
     assert len(q) == len(x) == len(y), "q, x and y must have the same length"
-    for name, one in zip("qxy", (q, x, y)):
+    for name, one in zip("qxy", (q, x, y), strict=True):
         assert np.any(one != 0), f"{name} is the zero vector, which has no direction"
     to_x, to_y = oracle([q], [x])[0, 0], oracle([q], [y])[0, 0]
     swapped = q @ y >= q @ x + 1 - 1e-6 and to_x >= to_y + 0.1 - 1e-6

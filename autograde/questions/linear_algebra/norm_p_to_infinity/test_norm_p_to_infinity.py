@@ -121,7 +121,7 @@ def test_order_flips(student):
     assert isinstance(given, (tuple, list)), "order_flips must return a tuple (u, v)"
     assert len(given) == 2, f"order_flips must return u and v, not {len(given)} values"
     found = []
-    for name, value in zip("uv", given):
+    for name, value in zip("uv", given, strict=True):
         assert isinstance(value, (list, tuple, np.ndarray)), f"{name} must be a list or a NumPy array"
         array = np.asarray(value)
         assert array.dtype.kind in "iuf", f"{name} must hold real numbers"
