@@ -109,6 +109,10 @@ def server(folder: Path) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "autograde", "lab", str(folder), "--no-browser", "--allow-root"]
     options = [f"--ServerApp.token={TOKEN}", f"--port={port}", "--ServerApp.port_retries=0"]
+    # Cells that are out of sight are otherwise not in the page, and the check is far down.
+    settings = folder / ".jupyter" / "lab-settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}', encoding="utf-8")
     log = (folder / "lab.log").open("wb")
     process = subprocess.Popen([*command, *options], stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
@@ -220,7 +224,7 @@ def _run_all(page: Page) -> None:
     JupyterLab drops the command, or what is left of it after some cells, without a word, where the notebook's kernel
     is not connected yet, and shows no difference between that and an idle one: so once more where nothing runs.
     """
-    check = page.locator(".jp-CodeCell", has_text=re.compile(r"^\s*\S*\s*check\(")).last.locator(
+    check = page.locator(".jp-CodeCell", has_text=re.compile(r"^\W*check\(")).last.locator(
         ".jp-InputPrompt"
     )
     before = check.inner_text()
