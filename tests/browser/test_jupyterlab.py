@@ -224,9 +224,8 @@ def _run_all(page: Page) -> None:
     JupyterLab drops the command, or what is left of it after some cells, without a word, where the notebook's kernel
     is not connected yet, and shows no difference between that and an idle one: so once more where nothing runs.
     """
-    check = page.locator(".jp-CodeCell", has_text=re.compile(r"^\W*check\(")).last.locator(
-        ".jp-InputPrompt"
-    )
+    written = page.locator(".cm-content", has_text=re.compile(r"^\s*check\("))
+    check = page.locator(".jp-CodeCell", has=written).last.locator(".jp-InputPrompt").first
     before = check.inner_text()
     for _ in range(TRIES):
         page.keyboard.press("Escape")
