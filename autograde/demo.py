@@ -90,8 +90,7 @@ def run(folder: Path, limits: Limits | None = None) -> int:
     limits = limits or Limits()
     _say(f"3  grading in the sandbox, into nbgrader's gradebook (a hang is given {limits.budget_s:.3g} s)")
     graded = grade_class(folder / "submitted", limits=limits)
-    for rows in graded.rows.values():
-        print(report.class_table(rows), flush=True)  # noqa: T201
+    print(report.class_table(graded.rows[question]), flush=True)  # noqa: T201
     for note in graded.notes:
         _say(f"note: {note}")
     _say("4  feedback and grades, by nbgrader's own commands")

@@ -11,6 +11,7 @@ from typing import Any
 
 from autograde.card import LOOKS
 from autograde.cause import cause, first_said, is_unknown, some_of
+from autograde.handin import MISSING
 from autograde.plaintext import columns_of, fit, hang, inline, pad
 from autograde.tally import (
     Row,
@@ -39,6 +40,8 @@ def class_table(rows: Sequence[Row], width: int | None = None) -> str:
     """
     if not rows:
         return "no submissions"
+    if all(row.result.problem == MISSING for row in rows):
+        return f"not handed in by any of {len(rows)}"
     width = max(60, width or shutil.get_terminal_size((100, 24)).columns)
     tests = tests_of(rows)
     sections = [

@@ -8,6 +8,7 @@ import statistics
 
 import pytest
 
+from autograde.handin import MISSING
 from autograde.report import Row, as_json, class_table
 from autograde.verdict import Outcome, Recognised, Result, Verdict
 
@@ -171,6 +172,13 @@ def test_names_and_causes_are_cleaned() -> None:
 def test_an_empty_class_says_so() -> None:
     """Without submissions there is no table."""
     assert class_table([], 100) == "no submissions"
+
+
+def test_a_notebook_that_nobody_handed_in_is_one_line() -> None:
+    """Where a topic has several notebooks, one that is missing everywhere takes no table."""
+    rows = [row(name, "", problem=MISSING) for name in ("gus", "ida")]
+    assert class_table(rows, 100) == "not handed in by any of 2"
+    assert "ida" in class_table([*rows, row("max", "", problem="not a notebook")], 100)
 
 
 def test_a_class_without_a_readable_file_has_no_mean() -> None:
