@@ -54,7 +54,7 @@ def test_sizes(student, rng, close):
 @pytest.mark.task("cos_matrix")
 def test_range(student, rng, close):
     """Parallel and opposite rows stay in [-1, 1], exactly, in spite of rounding."""
-    for dtype, atol in [(np.float64, 1e-9), (np.float32, 1e-5)]:
+    for dtype, atol in [(np.float64, 1e-9), (np.float32, 1e-4)]:
         A = rng.standard_normal((40, 7)).astype(dtype)
         B = (A * rng.uniform(0.5, 7, (40, 1)) * rng.choice([-1, 1], (40, 1))).astype(dtype)
         actual = student.cos_matrix(A, B)

@@ -17,16 +17,19 @@ def at_angle(rng, theta, n):
 
 @pytest.mark.points(1)
 @pytest.mark.task("dot")
-def test_sum(student, rng, close):
-    """The products of the entries are added up, for floats and for integers."""
-    for n in (1, 2, 7):
+def test_sum(student, rng, close, carried):
+    """The products of the entries are added up, for floats, for integers, and for no entries; nothing is changed."""
+    for n in (1, 2, 7, 0):
         a, b = rng.standard_normal((2, n))
         close(
             student.dot(a, b), float(np.dot(a, b)), rtol=1e-9, what=f"dot of two vectors of {n}", dtype=False
         )
     a, b = rng.integers(-9, 10, (2, 6))
     a[0] = b[0] = 7
-    close(student.dot(a, b), int(np.dot(a, b)), what="dot of two integer vectors", dtype=False)
+    actual, (args, _) = carried(student.dot, a.copy(), b.copy())
+    close(actual, int(np.dot(a, b)), what="dot of two integer vectors", dtype=False)
+    close(args[0], a, what="a after the call")
+    close(args[1], b, what="b after the call")
 
 
 @pytest.mark.points(1)
@@ -44,11 +47,14 @@ def test_lengths(student, rng, close, raises):
 
 @pytest.mark.points(1)
 @pytest.mark.task("angle")
-def test_angle(student, rng, close):
-    """Acute, right and obtuse angles come out in radians, whatever the lengths."""
+def test_angle(student, rng, close, carried):
+    """Acute, right and obtuse angles come out in radians, whatever the lengths; the vectors stay as they were."""
     for theta, n in [(0.3, 2), (math.pi / 2, 3), (2.5, 5), (float(rng.uniform(1, 2)), 50)]:
         a, b = at_angle(rng, theta, n)
-        close(student.angle(a, b), theta, rtol=0, atol=1e-6, what=f"angle of two vectors of {n}", dtype=False)
+        actual, (args, _) = carried(student.angle, a.copy(), b.copy())
+        close(actual, theta, rtol=0, atol=1e-6, what=f"angle of two vectors of {n}", dtype=False)
+        close(args[0], a, rtol=0, atol=0, what="a after the call")
+        close(args[1], b, rtol=0, atol=0, what="b after the call")
         for scale in (1e-6, 1e5):
             what = f"angle of two vectors of {n}, the entries of one about {scale:g}"
             close(student.angle(scale * a, b), theta, rtol=0, atol=1e-6, what=what, dtype=False)

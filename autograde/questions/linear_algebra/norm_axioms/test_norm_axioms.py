@@ -76,7 +76,7 @@ def test_homogeneous(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("broken")
 def test_triangle(student, rng, close):
-    """A detour that is shorter than the straight way breaks the third promise; the Euclidean length has none."""
+    """A detour that is shorter than the straight way breaks the third promise; the Euclidean length keeps it."""
     verify(student, rng, close, TRIANGLES | {k: NORMS[k] for k in list(NORMS)[1:2]})
 
 

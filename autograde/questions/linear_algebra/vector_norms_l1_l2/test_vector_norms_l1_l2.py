@@ -70,7 +70,11 @@ def steps(start, goal, size):
 
 def measured(student, P, Q):
     """The learner's two matrices, or a failed assertion."""
-    given = student.distances(P, Q)
+    return two(student.distances(P, Q))
+
+
+def two(given):
+    """The two values of what the learner returned, or a failed assertion."""
     assert isinstance(given, (tuple, list)), "distances must return a tuple (taxi, crow)"
     assert len(given) == 2, f"distances must return two arrays, not {len(given)} values"
     return given
@@ -94,14 +98,22 @@ def test_taxi(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("distances")
-def test_crow(student, rng, close):
-    """L2 distances are straight lines, in any dimension and for any numbers of points."""
+def test_crow(student, rng, close, carried):
+    """L2 distances are straight lines in any dimension; for close points far from the origin they keep their digits."""
     for n, m, d in [(3, 5, 2), (4, 4, 4), (1, 3, 7), (2, 2, 1)]:
         P, Q = 3 * rng.standard_normal((n, d)), rng.standard_normal((m, d)) + 1
         Q[0] = P[0]
         expected = np.array([[math.dist(p, q) for q in Q] for p in P])
         what = f"crow for {n} and {m} points in {d} dimensions"
         close(measured(student, P, Q)[1], expected, rtol=1e-7, atol=1e-9, what=what, dtype=False)
+    P = 1000 + 1e-3 * rng.standard_normal((3, 4))
+    Q = P[:2] + 1e-2
+    expected = np.array([[math.dist(p, q) for q in Q] for p in P])
+    given, (args, _) = carried(student.distances, P.copy(), Q.copy())
+    what = "crow for points about 0.02 apart and 2000 from the origin"
+    close(two(given)[1], expected, rtol=1e-7, what=what, dtype=False)
+    close(args[0], P, rtol=0, atol=0, what="P after the call")
+    close(args[1], Q, rtol=0, atol=0, what="Q after the call")
 
 
 def extreme(student, n, which):

@@ -25,7 +25,11 @@ def pair(rng, n, obtuse):
 
 def projected(student, a, b):
     """What the learner returns, as two values, or a failed assertion."""
-    given = student.project(a, b)
+    return pair_of(student.project(a, b))
+
+
+def pair_of(given):
+    """The two values of what the learner returned, or a failed assertion."""
     assert isinstance(given, (tuple, list)), "project must return a tuple (vector, scalar)"
     assert len(given) == 2, f"project must return a vector and a scalar, not {len(given)} values"
     return given
@@ -33,13 +37,16 @@ def projected(student, a, b):
 
 @pytest.mark.points(1)
 @pytest.mark.task("project")
-def test_vector(student, rng, close):
-    """The vector is the multiple of b that is closest to a, whatever the length of b."""
+def test_vector(student, rng, close, carried):
+    """The vector is the multiple of b that is closest to a, whatever the length of b; a and b stay as they were."""
     for n, obtuse in [(2, False), (3, True), (8, False), (1, True)]:
         a, b = pair(rng, n, obtuse)
-        vector, _ = projected(student, a, b)
+        given, (args, _) = carried(student.project, a.copy(), b.copy())
+        vector, _ = pair_of(given)
         what = f"the projection in {n} dimensions, {'an obtuse' if obtuse else 'an acute'} angle"
         close(vector, oracle(a, b)[0], rtol=1e-9, atol=1e-12, what=what, dtype=False)
+        close(args[0], a, rtol=0, atol=0, what="a after the call")
+        close(args[1], b, rtol=0, atol=0, what="b after the call")
 
 
 @pytest.mark.points(1)
