@@ -35,6 +35,11 @@ def test_value(student, rng, close):
     for first, others in [(5, (1, 2)), (-4, (1, 2, 3)), (3, (-2.4, 1, 0, 2)), (-6, (5, -2)), (2, ())]:
         A = symmetric(rng, [*others, first])
         close(iterated(student, A)[0], strongest(A), rtol=1e-6, what="the eigenvalue", dtype=False)
+    # The eigenvector is (0, 1, -1, 0); all is exact, so a start of ones, or the first unit vector, never gets there.
+    hidden = 0.5 * np.ones((4, 4))
+    hidden[1:3, 1:3] += [[2.5, -2.5], [-2.5, 2.5]]
+    what = "the eigenvalue where the strongest direction is (0, 1, -1, 0)"
+    close(iterated(student, hidden)[0], 5.0, rtol=1e-6, what=what, dtype=False)
 
 
 @pytest.mark.points(1)

@@ -1,4 +1,4 @@
-"""Watches a forward pass for the largest tensor that it makes."""
+"""Watches a forward pass for the largest tensor that it makes, and changes a weight behind a layer's back."""
 
 from __future__ import annotations
 
@@ -34,3 +34,10 @@ def largest(module, x):
     with torch.no_grad(), watch:
         output = module(x)
     return output, watch.entries
+
+
+def overwritten(build, weight, r, alpha, x):
+    """The output of a layer after the tensor that it was made from has been set to zero."""
+    module = build(weight, r, alpha)
+    weight.zero_()
+    return module(x)

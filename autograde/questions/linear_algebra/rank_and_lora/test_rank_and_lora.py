@@ -71,13 +71,16 @@ def effective(W, A, B, r, alpha):
 
 @pytest.mark.points(1)
 @pytest.mark.task("LoRALinear")
-def test_start(student, rng, close):
-    """At first the layer does what it did before, with A random and B zero, of the right shapes and dtype."""
+def test_start(student, rng, close, apparatus):
+    """At first the layer does what it did before, on its own copy of the weight; A is random and B is zero."""
     for dtype in (torch.float64, torch.float32):
         W = torch.tensor(rng.standard_normal((5, 7)), dtype=dtype)
         x = torch.tensor(rng.standard_normal((3, 7)), dtype=dtype)
         lora, other = student.LoRALinear(W, 2, 8), student.LoRALinear(W, 2, 8)
         close(lora(x), torch.nn.functional.linear(x, W), rtol=1e-4, atol=1e-5, what="the output at the start")
+        later = apparatus.overwritten(student.LoRALinear, W.clone(), 2, 8, x)
+        what = "the output after the tensor that was passed in has been set to zero"
+        close(later, torch.nn.functional.linear(x, W), rtol=1e-4, atol=1e-5, what=what)
         found = dict(lora.state_dict())
         missing = {"A", "B", "weight"} - set(found)
         assert not missing, f"the state_dict lacks {', '.join(sorted(missing))}"
@@ -132,7 +135,7 @@ def test_gradients(student, rng, close, backward):
 @pytest.mark.task("LoRALinear")
 def test_merged(student, rng, close):
     """The merged weight does the same in a plain layer, and the layer's own weight stays as it was."""
-    for out, into, r, alpha in [(5, 7, 2, 8), (4, 4, 3, 1)]:
+    for out, into, r, alpha in [(5, 7, 2, 8), (4, 4, 3, 0.75)]:
         lora, W, A, B = layer(student, rng, out, into, r, alpha)
         what = f"merged() for {into} to {out} features, r = {r}, alpha = {alpha}"
         for _ in range(2):

@@ -49,7 +49,8 @@ def test_several_or_none(student, rng, close):
     n, d, m = (int(x) for x in 2 + rng.permutation(9)[:3])
     cases = [((n, n), (n, m), (n, m)), ((n, d), (n, d), (d, d)), ((n, d), (n, d), (n, n)), ((n, n), (n, n), (n, n)),
              ((n, d), (d, n), (n, n)), ((d, 1), (1, d), (d, d)), ((1, d), (1, d), (1, 1)),
-             ((n, d), (d, m), (m, n)), ((n, d), (m, n), (d, d)), ((n, d), (m, m), (n, m))]  # fmt: skip
+             ((n, d), (d, m), (m, n)), ((n, d), (m, n), (d, d)), ((n, d), (m, m), (n, m)),
+             ((n, 1), (d, m), (n, m)), ((n, d), (1, m), (n, m))]  # fmt: skip
     for a, b, target in cases:
         asked(student, close, a, b, target)
 

@@ -35,13 +35,16 @@ def test_other_norms(student, rng, close):
 
 
 @pytest.mark.points(1)
-def test_zero_vectors(student, rng, close):
-    """A vector of zeros stays zero, next to others and alone."""
+def test_zero_vectors(student, rng, close, apparatus):
+    """A vector of zeros stays zero, next to others, along either axis, and without a warning."""
     V = rng.standard_normal((4, 5))
     V[2] = 0
     for p in (1, 2, math.inf):
         what = f"normalize with a row of zeros, p = {p}"
         close(student.normalize(V, p=p), oracle(V, -1, p), rtol=1e-9, atol=0, what=what, dtype=False)
+    actual = apparatus.strictly(student.normalize, V)
+    what = "normalize with a row of zeros, where a warning is an error"
+    close(actual, oracle(V), rtol=1e-9, atol=0, what=what, dtype=False)
     W = np.concatenate([V[:2], np.zeros((1, 5))], axis=0).T  # the zeros along axis 0
     close(
         student.normalize(W, axis=0),
