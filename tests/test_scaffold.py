@@ -53,8 +53,8 @@ def test_a_new_topic_is_made(tmp_path: Path, root: Path) -> None:
     """A topic that the syllabus does not have is added to it."""
     place = tmp_path / "course"
     shutil.copytree(root, place)
-    scaffold.make(place, "agents", "react_loop")
-    assert find("react_loop", place).topic == "agents"
+    scaffold.make(place, "astronomy", "orbit_of_mars")
+    assert find("orbit_of_mars", place).topic == "astronomy"
 
 
 @pytest.mark.parametrize(

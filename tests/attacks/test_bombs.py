@@ -260,6 +260,8 @@ TOO_MUCH = "wrote more than 64 MiB of files"
 class TestBombs(Siege):
     """What a submission must not use up for others."""
 
+    budget = 18  # beside other tests a bomb of memory takes a second to go off; few of these hang
+
     attacks = (
         Attack("fork bomb", TRIED + KERNEL + FORKS + "_ = tried(*ways)", "seccomp", shows=refused(50)),
         Attack(
