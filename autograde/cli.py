@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _grade(options: argparse.Namespace) -> int:
     from autograde import card, report
     from autograde.batch import grade_class
+    from autograde.handin import MISSING
 
     if options.require_sandbox and _doctor(options):
         return 1
@@ -70,7 +71,11 @@ def _grade(options: argparse.Namespace) -> int:
     )
     for question, rows in graded.rows.items():
         if options.why:
-            print("\n".join(card.text(row.result, question.title) for row in rows))
+            there = [row for row in rows if row.result.problem != MISSING]
+            print(
+                "\n".join(card.text(row.result, question.title) for row in there)
+                or f"{question.slug}: {MISSING}"
+            )
         else:
             print(f"{question.topic} / {question.slug}\n{report.class_table(rows)}")
     for note in graded.notes:

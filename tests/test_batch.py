@@ -220,6 +220,14 @@ def test_why_shows_the_card_and_records_nothing(root: Path, capsys: pytest.Captu
     assert (root / "gradebook.db").read_bytes() == before
 
 
+def test_why_names_what_is_missing(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A notebook that the student did not hand in takes a line, and no card of failed tests."""
+    (root / "submitted" / "bob" / TOPIC / "add_up.ipynb").unlink()
+    _, said, _ = autograde(capsys, "grade", "--why", "bob")
+    assert "add_up: not handed in\n" in said
+    assert said.count(" points\n") == 1
+
+
 def test_one_student_of_one_topic(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--student` and `--topic` leave everybody else's work alone."""
     shutil.rmtree(root / "autograded")
