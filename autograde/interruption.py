@@ -34,7 +34,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    before, hook = {number: signal.getsignal(number) for number in _SIGNALS}, sys.unraisablehook
     _pending.clear()
     sys.unraisablehook = _unraisable
     for number, handler in before.items():
@@ -47,10 +47,10 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise
     except BaseException:
-        _restore(before)
+        _restore(before, hook)
         raise
     else:
-        _restore(before)
+        _restore(before, hook)
 
 
 def check() -> None:
@@ -76,6 +76,7 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(unraisable)
 
 
-def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+def _restore(handlers: Mapping[signal.Signals, Any], hook: Any) -> None:
+    sys.unraisablehook = hook
     for number, handler in handlers.items():
         signal.signal(number, handler)

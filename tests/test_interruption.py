@@ -56,6 +56,14 @@ def test_next_command_is_not_interrupted() -> None:
         check()
 
 
+def test_all_is_as_before_when_nobody_interrupts() -> None:
+    """After work that came to its end, signals and what Python says of finalizers are the caller's again."""
+    before = [*map(signal.getsignal, SIGNALS), sys.unraisablehook]
+    with interruptible():
+        assert [*map(signal.getsignal, SIGNALS), sys.unraisablehook] != before
+    assert [*map(signal.getsignal, SIGNALS), sys.unraisablehook] == before
+
+
 def drop(things: list[object]) -> None:
     """Remove all of these, as a step of some work."""
     with interruptible():
