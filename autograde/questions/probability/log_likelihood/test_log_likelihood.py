@@ -68,32 +68,30 @@ def test_nll_edges(student, rng, close):
     close(student.nll(p), math.inf, what="nll with a probability of 0", dtype=False)
 
 
+def very_n(student, rng, close, dtype, tiny, top):
+    """The learner's n is right: for round factors, a tiny one, and some up to `top` where rounding decides it."""
+    cases = [0.1, 0.5, float(rng.uniform(0.01, 0.2)), tiny]
+    while len(cases) < 8:
+        p = float(rng.uniform(0.26, top))
+        if underflow(p, dtype) != estimate(p, dtype):
+            cases.append(p)
+    for p in cases:
+        actual = student.first_underflow_n(p, dtype)
+        close(actual, underflow(p, dtype), what=f"first_underflow_n({p:.4g}, {dtype!r})", dtype=False)
+
+
 @pytest.mark.points(2)
 @pytest.mark.task("first_underflow_n")
 def test_float64(student, rng, close):
     """In float64 the very n is found, also where rounding on the way decides it."""
-    cases = [0.1, 0.5, float(rng.uniform(0.01, 0.2)), 1e-20]
-    while len(cases) < 8:
-        p = float(rng.uniform(0.26, 0.5))
-        if underflow(p, "float64") != estimate(p, "float64"):
-            cases.append(p)
-    for p in cases:
-        actual = student.first_underflow_n(p, "float64")
-        close(actual, underflow(p, "float64"), what=f"first_underflow_n({p:.4g}, 'float64')", dtype=False)
+    very_n(student, rng, close, "float64", 1e-20, 0.5)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("first_underflow_n")
 def test_float32(student, rng, close):
     """In float32 the very n is found: every product is rounded to float32."""
-    cases = [0.1, 0.5, float(rng.uniform(0.01, 0.2)), 1e-25]
-    while len(cases) < 8:
-        p = float(rng.uniform(0.26, 0.49))
-        if underflow(p, "float32") != estimate(p, "float32"):
-            cases.append(p)
-    for p in cases:
-        actual = student.first_underflow_n(p, "float32")
-        close(actual, underflow(p, "float32"), what=f"first_underflow_n({p:.4g}, 'float32')", dtype=False)
+    very_n(student, rng, close, "float32", 1e-25, 0.49)
 
 
 @pytest.mark.points(1)
