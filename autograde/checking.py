@@ -14,6 +14,7 @@ from autograde import card, mistakes, recognition
 from autograde.grader import examine
 from autograde.hidden import Examined, Turn
 from autograde.live import Live, globals_kept, silent
+from autograde.lock import Limits
 from autograde.mistakes import Change
 from autograde.near import near
 from autograde.question import Question, course_root, find
@@ -68,7 +69,9 @@ def examined_here(
     with globals_kept(), silent():
         (examined,) = examine_here(question, [namespace], only=None if only is None else {only})
         if any(v.outcome is Outcome.BROKEN for v in examined.verdicts):
-            reference = examine_here(question, staged_in_turn([mistakes.solved(question)]))
+            reference = examine_here(
+                question, staged_in_turn([mistakes.solved(question)]), limit=Limits().call_s
+            )
             examined.verdicts = recognition.settled(examined.verdicts, recognition.behaviour(reference[0]))
         if recognise and only is None and recognition.lost(examined):
             changes = mistakes.mistakes(question)
@@ -89,6 +92,7 @@ def examine_here(
     *,
     only: Collection[str] | None = None,
     known: Iterable[frozenset[str]] | None = None,
+    limit: float | None = None,
 ) -> list[Examined]:
     """What the tests say of each namespace, in one inner run; it prints, and changes global random states.
 
@@ -97,17 +101,18 @@ def examine_here(
         namespaces: names of learners; each may go when the next is asked for.
         only: run these tests alone.
         known: for each namespace, the tests that are not run.
+        limit: seconds for each request to them; None: no limit.
     """
     seed = derived(0, question.slug)
     found: list[Examined] = []
     rows = zip(namespaces, known or itertools.repeat(frozenset[str]()), strict=False)
-    examine(question, (Turn(Live(space), seed, only, some) for space, some in rows), found.append)
+    examine(question, (Turn(Live(space, limit), seed, only, some) for space, some in rows), found.append)
     return found
 
 
 def _behaviours(question: Question, changes: Sequence[Change], test: str | None) -> list[Behaviour]:
     spaces = staged_in_turn(mistakes.solved(question, change) for change in changes)
-    found = examine_here(question, spaces, only=None if test is None else {test})
+    found = examine_here(question, spaces, only=None if test is None else {test}, limit=Limits().call_s)
     return list(map(recognition.behaviour, found))
 
 

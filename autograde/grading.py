@@ -162,7 +162,7 @@ class Grader:
         reference = self._catalogue(question, seed).reference() if changes else None
         known = unreached(question, changes, reference.seen) if reference else frozenset[str]()
         with globals_kept(), silent(), staged(mistakes.solved(question, *changes)) as namespace:
-            turn = Turn(Live(namespace), seed, None if test is None else {test}, known)
+            turn = Turn(Live(namespace, self.limits.call_s), seed, None if test is None else {test}, known)
             found = recognition.behaviour(self._inner_of(question).examine(turn))
         return found.completed(reference, known) if reference else found
 

@@ -16,7 +16,9 @@ import torch
 
 from autograde import wire
 from autograde.endpoint import Endpoint, described, rebuilt
+from autograde.errors import GraderError
 from autograde.hidden import HiddenTest
+from autograde.overrun import Overrun, limited
 
 
 class Live:
@@ -27,11 +29,14 @@ class Live:
 
     Args:
         namespace: the learner's names.
+        limit: seconds that a request may take, where the names are those of a known mistake; a learner's own work
+            is not stopped here.
     """
 
-    patience = math.inf  # nothing is stopped here: the tests run in their order
+    patience = math.inf  # the tests run in their order
 
-    def __init__(self, namespace: dict[str, Any]) -> None:
+    def __init__(self, namespace: dict[str, Any], limit: float | None = None) -> None:
+        self._limit = limit
         self._asker: wire.Asker | None = None
         self._away = _torch_state()
         self.endpoint = Endpoint(namespace, self._callback, interrupts=True)
@@ -51,8 +56,21 @@ class Live:
         with self._theirs():
             self.endpoint.do_begin(seed)
 
-    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:  # noqa: ARG002  what a room names in a cause
-        """Carry out one request here; KeyboardInterrupt passes through."""
+    def request(self, message: dict[str, Any], asker: wire.Asker, doing: str) -> dict[str, Any]:
+        """Carry out one request here; KeyboardInterrupt passes through.
+
+        Raises:
+            GraderError: a known mistake took longer than its limit.
+        """
+        if self._limit is None:
+            return self._answer(message, asker)
+        try:
+            with limited(self._limit):
+                return self._answer(message, asker)
+        except Overrun:
+            raise GraderError(f"a known mistake ran longer than {self._limit:.3g} s in {doing}") from None
+
+    def _answer(self, message: dict[str, Any], asker: wire.Asker) -> dict[str, Any]:
         self._asker = asker
         with self._theirs():
             answer = self.endpoint.answer(_through(message, asker.export, self.endpoint.resolve))

@@ -364,6 +364,17 @@ def test_law_4_mistake_that_costs_nothing(root: Path, grader: Grader) -> None:
     assert says(violation, "double_it: [at_zero]", "loses no point", "write the test that it must fail")
 
 
+def test_law_4_mistake_that_never_ends(root: Path, grader: Grader) -> None:
+    """A mistake that the room has to stop is named, once and with where it hangs."""
+    question = planted(
+        root,
+        "mistakes.toml",
+        '[endless]\ncell = "double_it"\nold = "return 2 * x"\nnew = "while x: pass"\nsays = "a"\n',
+    )
+    violation = only(behaviour.examine(question, grader), 4)
+    assert says(violation, "double_it: [endless]", "ran longer than 2 s in double_it", "let it end by itself")
+
+
 @pytest.mark.parametrize(
     ("how", "order", "name", "told"),
     [('new = "x + 2"', 1, "again", "adds_two"), ('new = "x + 3"\nby = "message"', -1, "adds_two", "again")],

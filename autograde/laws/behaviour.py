@@ -38,14 +38,20 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
         f"the variant [{c.name}]": (c,) for c in mistakes.variants(question)
     }
     wrong = {f"[{c.name}]": (c,) for c in mistakes.mistakes(question)}
+    stopped: dict[str, str] = {}
     room = {
-        name: _room(question, grader, seed, change, reference) for name, change in (right | wrong).items()
+        name: _room(question, grader, seed, change, reference, stopped)
+        for name, change in (right | wrong).items()
     }
+    if stopped:
+        return list(_endless(question, stopped))  # it would hang again and again in what follows
     return [
         *(v for name in right for v in _full_marks(question, name, room[name])),
         *nothing_for_nothing(question, grader, seed, reference),
         *_mistakes(question, reference, {change[0]: room[name] for name, change in wrong.items()}),
-        *_same_here(question, {REFERENCE: (), **right, **wrong}, {REFERENCE: reference, **room}),
+        *_same_here(
+            question, {REFERENCE: (), **right, **wrong}, {REFERENCE: reference, **room}, grader.limits.call_s
+        ),
         *_reach_no_further(question, grader, seed, room),
     ]
 
@@ -56,12 +62,19 @@ def _room(
     seed: int,
     changes: tuple[Change, ...],
     reference: Examined | None = None,
+    stopped: dict[str, str] | None = None,
 ) -> Examined:
-    """What the room says of the reference, changed; tests that the changes can't reach are the reference's."""
+    """What the room says of the reference, changed; tests that the changes can't reach are the reference's.
+
+    Args:
+        stopped: gets why the room was stopped, by the name of the first change.
+    """
     known = frozenset[str]() if reference is None else unreached(question, changes, reference.seen)
     submitted = submission.read(mistakes.solved_bytes(question, *changes), question.release_notebook)
     with grader.sitting(submitted) as sitting:
         examined = grader.examine(question, sitting, seed, known)
+    if sitting.stops and stopped is not None:
+        stopped[changes[0].name] = sitting.stops[0]
     return examined if reference is None else completed(examined, reference)
 
 
@@ -76,6 +89,13 @@ def _full_marks(question: Question, name: str, examined: Examined) -> Iterator[V
         what = f"does not pass {', '.join(tests)} ({outcome}): {why}"
         do = "mend the test" + ("" if outcome is Outcome.BROKEN else " if the code is right, else the code")
         yield Violation(2, f"{question.slug}: {name}", what, do)
+
+
+def _endless(question: Question, stopped: Mapping[str, str]) -> Iterator[Violation]:
+    """Law 4, of what the room had to stop."""
+    for name, why in stopped.items():
+        do = "let it end by itself: what is stopped is told to nobody"
+        yield Violation(4, f"{question.slug}: [{name}]", why, do)
 
 
 def _mistakes(
@@ -133,13 +153,16 @@ def _broken(question: Question, name: str, examined: Examined) -> Iterator[Viola
 
 
 def _same_here(
-    question: Question, programs: Mapping[str, tuple[Change, ...]], room: Mapping[str, Examined]
+    question: Question,
+    programs: Mapping[str, tuple[Change, ...]],
+    room: Mapping[str, Examined],
+    limit: float,
 ) -> Iterator[Violation]:
-    """Law 8."""
+    """Law 8; a request to one of the programs may take so many seconds."""
     known = [unreached(question, changes, room[REFERENCE].seen) for changes in programs.values()]
     with globals_kept(), silent():
         spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
-        found = examine_here(question, spaces, known=known)
+        found = examine_here(question, spaces, known=known, limit=limit)
     live = {name: completed(examined, found[0]) for name, examined in zip(programs, found, strict=True)}
     changes = mistakes.mistakes(question)
     known_live, known_room = (
