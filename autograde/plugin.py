@@ -189,6 +189,11 @@ class Plugin:
         return close
 
     @pytest.fixture
+    def parts(self) -> Any:
+        """The values that the learner's function returns together."""
+        return comparison.parts
+
+    @pytest.fixture
     def raises(self) -> Any:
         """Passes where the learner's code raises."""
         return student.raises

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograde.comparison import alike, close, kind_of
+from autograde.comparison import alike, close, kind_of, parts
 
 RNG = np.random.default_rng(7)
 ROWS = RNG.normal(size=(5, 8))
@@ -453,3 +453,29 @@ def test_only_exact_types_are_trusted() -> None:
         "an object",
         "a NumPy array",
     ]
+
+
+@pytest.mark.parametrize("given_back", [(1, 2.5), [1, 2.5]])
+def test_parts(given_back: Any) -> None:
+    """The values of a tuple, or of a list, come apart in their order."""
+    mu, var = parts(given_back, "mu", "var", what="mle")
+    assert (mu, var) == (1, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("given_back", "told"),
+    [
+        (2.5, "not a float"),
+        (None, "not None"),
+        (np.ones(2), "not a NumPy array"),
+        ("ab", "not a string"),
+        ((1, 2, 3), "not 3 values"),
+        ([1], "not 1 value"),
+        ((), "not 0 values"),
+    ],
+)
+def test_parts_of_something_else(given_back: Any, told: str) -> None:
+    """What is no tuple, or has another length, is told with the names that the task gives the values."""
+    with pytest.raises(AssertionError) as error:
+        parts(given_back, "mu", "var", what="mle")
+    assert str(error.value) == f"mle must return a tuple (mu, var), {told}"

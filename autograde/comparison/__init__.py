@@ -13,8 +13,9 @@ import numpy as np
 from autograde.comparison.difference import Rules, compare
 from autograde.comparison.kinds import kind_of
 from autograde.comparison.likeness import same_answer
+from autograde.comparison.parts import parts
 
-__all__ = ["alike", "close", "kind_of"]
+__all__ = ["alike", "close", "kind_of", "parts"]
 
 
 def close(
