@@ -306,15 +306,14 @@ def fair(make, accepted):
 # --- the learner's search ---
 
 
-def searched(student, world, iterations, **options):
+def searched(student, parts, world, iterations, **options):
     """The learner's state and root, and what was asked."""
     watch = Watch(world, iterations)
     answer = student.mcts(world.query, watch.generate, watch.score, iterations, **options)
-    assert isinstance(answer, (tuple, list)), "mcts must return a pair: the state and the root"
-    assert len(answer) == 2, f"mcts must return a pair, not {len(answer)} values"
-    assert isinstance(answer[0], str), "the first of the pair must be the state, a string"
-    assert not isinstance(answer[1], PLAIN), "the second of the pair must be the root, a node"
-    return answer[0], answer[1], watch
+    state, root = parts(answer, "state", "root", what="mcts")
+    assert isinstance(state, str), "the first of the pair must be the state, a string"
+    assert not isinstance(root, PLAIN), "the second of the pair must be the root, a node"
+    return state, root, watch
 
 
 def children(node):
@@ -354,12 +353,12 @@ def same_order(found, expected, what):
     assert len(found) <= len(expected), f"{what}: too many states, {found[len(expected)]!r} is not due"
 
 
-def follow(student, close, replays, optional):
+def follow(student, parts, close, replays, optional):
     """Compare the order of evaluation, and what the root's children say of it."""
     # All are run before any is compared: one search alone does not tell one wrong bound from another.
     found = []
     for replay, options in zip(replays, optional, strict=True):
-        _, root, watch = searched(student, replay.world, replay.iterations, **options)
+        _, root, watch = searched(student, parts, replay.world, replay.iterations, **options)
         found.append((firsts(watch.scored), [child.visits for child in children(root)]))
     for replay, options, (scored, visits) in zip(replays, optional, found, strict=True):
         what = f"states evaluated with c = {options['c']}" if options else "states evaluated without a c"
@@ -488,12 +487,12 @@ def test_fault(student):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_first_iterations(student, rng, close):
+def test_first_iterations(student, rng, close, parts):
     """The first iteration evaluates the root, the second expands it and evaluates its first child."""
     world = World(rng)
     for iterations in range(1, 5):
         replay = Replay(world, iterations)
-        state, root, watch = searched(student, world, iterations)
+        state, root, watch = searched(student, parts, world, iterations)
         same_tree(close, root, replay)
         same_order(firsts(watch.scored), replay.scored(), f"states scored in {iterations} iterations")
         same_order(firsts(watch.generated), replay.generated(), f"states expanded in {iterations} iterations")
@@ -516,10 +515,10 @@ def for_selection(rng):
 
 @pytest.mark.points(2)
 @pytest.mark.task("mcts")
-def test_selection(student, rng, close):
+def test_selection(student, rng, close, parts):
     """Every iteration goes down to the child with the largest bound, of equal ones to the first."""
     replays = for_selection(rng)
-    follow(student, close, replays, [{"c": C}] * len(replays))
+    follow(student, parts, close, replays, [{"c": C}] * len(replays))
 
 
 @once
@@ -542,14 +541,14 @@ def close_call(rng, gap):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_exploration(student, rng, close):
+def test_exploration(student, rng, close, parts):
     """c weighs exploration: 1.4 if it is not given, and near 0 the best mean decides."""
     # After four iterations the first child has two visits, the second one, the root four. The bounds are equal if
     # the means differ by c * (1 - sqrt(1/2)) * sqrt(ln 4): 0.4828 for c = 1.4.
     gaps = [c * (1 - math.sqrt(1 / 2)) * math.sqrt(math.log(4)) for c in (C - 0.007, C + 0.007)]
     default = [Replay(close_call(rng, gap), 5) for gap in gaps]
     given = for_exploration(rng)
-    follow(student, close, default + given, [{}, {}, *({"c": replay.c} for replay in given)])
+    follow(student, parts, close, default + given, [{}, {}, *({"c": replay.c} for replay in given)])
 
 
 @once
@@ -566,10 +565,10 @@ def for_backup(rng):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_backup(student, rng, close):
+def test_backup(student, rng, close, parts):
     """Every node counts the scores of all evaluations below it and sums them, the root's included."""
     for replay in for_backup(rng):
-        _, root, watch = searched(student, replay.world, replay.iterations, c=0.5)
+        _, root, watch = searched(student, parts, replay.world, replay.iterations, c=0.5)
         same_tree(close, root, counted(replay.world, watch.scored))
         close([root.visits], [replay.iterations], what="visits of the root", dtype=False)
 
@@ -588,30 +587,30 @@ def for_terminal(rng):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_terminal(student, rng, close):
+def test_terminal(student, rng, close, parts):
     """A terminal leaf is evaluated and backed up every time that it is selected."""
     long = {"q" + 11 * "A": (0.75, [])}
     chain = {"q" + k * "A": (float(rng.integers(65)) / 64, ["A"]) for k in range(11)} | long
     for tree, iterations in (({"q": (0.25, [])}, 4), (chain, 15)):
         replay = Replay(Table(tree), iterations)
-        state, root, _ = searched(student, replay.world, replay.iterations)
+        state, root, _ = searched(student, parts, replay.world, replay.iterations)
         same_tree(close, root, replay)
         close(state, replay.best(), what="the state returned")
 
     for replay in for_terminal(rng):
-        _, root, watch = searched(student, replay.world, replay.iterations)
+        _, root, watch = searched(student, parts, replay.world, replay.iterations)
         same_tree(close, root, replay)
         same_order(firsts(watch.scored), replay.scored(), "states evaluated")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_tree(student, rng, close):
+def test_tree(student, rng, close, parts):
     """Each continuation is a child of its own in the order given, equal and empty ones too, and knows its parent."""
     steps = [["b", "a", "b", "ab", "f", "e ", "g", " ", ""], ["d", "c"], ["b", "a"], ["a"]]
     scores = (rng.integers(65, size=4) / 64).tolist()
     world = Table(dict(zip(["q", "qb", "qa", "qab"], zip(scores, steps, strict=True), strict=True)))
-    _, root, _ = searched(student, world, 13)
+    _, root, _ = searched(student, parts, world, 13)
     families = [(root, children(root))]
     for _, kids in families:
         families += [(kid, children(kid)) for kid in kids]
@@ -654,11 +653,11 @@ def for_returned(rng):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_returned(student, rng, close):
+def test_returned(student, rng, close, parts):
     """The state returned lies at the end of the children with the highest mean, of equal ones the first."""
     # All are run before any is compared: one search alone does not tell one wrong choice from another.
     replays = for_returned(rng)
-    searches = [searched(student, replay.world, replay.iterations, c=0.7) for replay in replays]
+    searches = [searched(student, parts, replay.world, replay.iterations, c=0.7) for replay in replays]
     for replay, (state, _, watch) in zip(replays, searches, strict=True):
         counts = counted(replay.world, watch.scored)
         assert len(counts.order) == replay.iterations, "not every iteration evaluates another node"
@@ -676,16 +675,16 @@ def test_returned(student, rng, close):
         (fewer_first, 4, "q" + once_seen, "of two children with one mean, the first with fewer visits"),
         (nothing, 3, "qa", "where all scores are 0"),
     ):
-        state, _, _ = searched(student, Table(tree), iterations)
+        state, _, _ = searched(student, parts, Table(tree), iterations)
         close(state, due, what=f"the state returned {what}")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_score_calls(student, rng):
+def test_score_calls(student, rng, parts):
     """score is called once for each evaluation; only a terminal leaf may be asked again or remembered."""
     for world, least in ((World(rng, widths=(1, 3)), 12), (World(rng, depth=2, ends=0.3), 3)):
-        _, _, watch = searched(student, world, 12)
+        _, _, watch = searched(student, parts, world, 12)
         for state, count in Counter(watch.scored).items():
             again = count > 1 and world.steps(state)
             assert not again, f"score is called {count} times for {state!r}, which is not terminal"
@@ -696,10 +695,10 @@ def test_score_calls(student, rng):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_generate_calls(student, rng):
+def test_generate_calls(student, rng, parts):
     """generate is called once for a node that is expanded: not twice, and not before it is selected again."""
     for world in (World(rng), World(rng, depth=2, ends=0.3)):
-        _, _, watch = searched(student, world, 12)
+        _, _, watch = searched(student, parts, world, 12)
         asked = Counter(watch.generated)
         assert world.query in asked, "generate is never called for the query"
         for state, count in asked.items():
@@ -740,10 +739,10 @@ def best_answer(tree):
 
 @pytest.mark.points(2)
 @pytest.mark.task("mcts")
-def test_planted_answer(student, rng, close):
+def test_planted_answer(student, rng, close, parts):
     """The planted best answer is found, where the better first step leads greedy search into a trap."""
     replay = for_planted(rng)
-    state, root, _ = searched(student, replay.world, replay.iterations)
+    state, root, _ = searched(student, parts, replay.world, replay.iterations)
     close([root.visits], [replay.iterations], what="visits of the root", dtype=False)
     assert state == best_answer(replay.world.tree), (
         f"{state!r} is not the planted answer, after 40 iterations"
@@ -765,11 +764,11 @@ def for_independent(rng):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mcts")
-def test_independent(student, rng, close):
+def test_independent(student, rng, close, parts):
     """Searches share nothing: other scores for the same states give another search, and the first comes again."""
     first, other = for_independent(rng)
     for what, replay in (("one world", first), ("other scores", other), ("the first world again", first)):
-        state, root, watch = searched(student, replay.world, 5)
+        state, root, watch = searched(student, parts, replay.world, 5)
         found = [root.visits, root.value]
         same_order(firsts(watch.scored), replay.scored(), f"states evaluated in {what}")
         close(found, [5, replay.value[()]], what=f"visits and value of the root in {what}", dtype=False)

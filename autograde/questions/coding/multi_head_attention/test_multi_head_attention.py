@@ -337,22 +337,15 @@ def numpy_inputs(rng, *lead, queries=4, keys=6):
     return tuple(rng.standard_normal((*lead, length, width)) for length, width in sizes)
 
 
-def both(answer):
-    """The pair that the learner returned."""
-    assert isinstance(answer, (tuple, list)), "attention must return a pair: the output and the weights"
-    assert len(answer) == 2, f"attention must return a pair, not {len(answer)} values"
-    return answer
-
-
 @pytest.mark.points(1)
 @pytest.mark.task("attention_numpy")
-def test_numpy(student, rng, close):
+def test_numpy(student, rng, close, parts):
     """Output and weights are right for any leading dimensions, to 9 digits, also for large scores."""
     # All sizes of (5,) are 5: a product of the wrong axes gives numbers there, by which it is recognised.
     sizes = [((), 4, 6), ((5,), 5, 5), ((2, 3), 4, 6), ((1, 2), 1, 1)]
     cases = [numpy_inputs(rng, *lead, queries=queries, keys=keys) for lead, queries, keys in sizes]
     for q, k, v in cases:
-        output, weights = both(student.attention(q, k, v))
+        output, weights = parts(student.attention(q, k, v), "output", "weights", what="attention")
         expected = numpy_oracle(q, k, v)
         close(output, expected[0], what=f"the output for q {q.shape}, k {k.shape}", rtol=1e-9, atol=1e-12)
         close(weights, expected[1], what=f"the weights for q {q.shape}, k {k.shape}", rtol=1e-9, atol=1e-12)
@@ -360,7 +353,7 @@ def test_numpy(student, rng, close):
     q, k, v = numpy_inputs(rng, 2, 3)
     k[..., 0, :] = rng.choice([-1.0, 1.0], 5)
     q[..., 1, :] = 2000 * k[..., 0, :]
-    output, weights = both(student.attention(q, k, v))
+    output, weights = parts(student.attention(q, k, v), "output", "weights", what="attention")
     expected = numpy_oracle(q, k, v)
     close(output, expected[0], what="the output with scores in the thousands", rtol=1e-6, atol=1e-9)
     close(weights, expected[1], what="the weights with scores in the thousands", rtol=1e-6, atol=1e-9)
@@ -368,14 +361,14 @@ def test_numpy(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("attention_numpy")
-def test_numpy_mask(student, rng, close, carried):
+def test_numpy_mask(student, rng, close, carried, parts):
     """A forbidden key has weight exactly 0, whatever the scores, and the inputs stay as they were."""
     for shape in [(4, 6), (2, 1, 1, 6), (3, 4, 6), (2, 3, 4, 6)]:
         q, k, v = numpy_inputs(rng, 2, 3)
         mask = some_allowed(rng, *shape).numpy()
         given = (q, k, v, mask)
         answer, (left, _) = carried(student.attention, *given)
-        output, weights = both(answer)
+        output, weights = parts(answer, "output", "weights", what="attention")
         expected = numpy_oracle(*given)
         close(output, expected[0], what=f"the output with a mask {shape}", rtol=1e-9, atol=1e-12)
         # atol=0: next to an expected 0 only a 0 will do
@@ -390,7 +383,7 @@ def test_numpy_mask(student, rng, close, carried):
     far = math.sqrt(1e5 / math.sqrt(5))
     signs = np.where(mask, -1.0, 1.0) * np.array([1.0, -1.0])[:, None, None, None]
     q, k = q + far, k + far * signs.swapaxes(-2, -1)
-    output, weights = both(student.attention(q, k, v, mask))
+    output, weights = parts(student.attention(q, k, v, mask), "output", "weights", what="attention")
     expected = numpy_oracle(q, k, v, mask)
     close(output, expected[0], what="the output with a mask and scores near ±100000", rtol=1e-6, atol=1e-9)
     close(weights, expected[1], what="the weights with a mask and scores near ±100000", rtol=1e-6, atol=1e-9)

@@ -89,11 +89,9 @@ def vector(value, name):
 
 @pytest.mark.points(2)
 @pytest.mark.task("disagreement")
-def test_disagreement(student):
+def test_disagreement(student, parts):
     """The dot product prefers x and the cosine prefers y, by the margins asked."""
-    given = student.disagreement()
-    assert isinstance(given, (tuple, list)), "disagreement must return a tuple (q, x, y)"
-    assert len(given) == 3, f"disagreement must return q, x and y, not {len(given)} values"
+    given = parts(student.disagreement(), "q", "x", "y", what="disagreement")
     q, x, y = (vector(value, name) for value, name in zip(given, "qxy", strict=True))
     assert len(q) == len(x) == len(y), "q, x and y must have the same length"
     for name, one in zip("qxy", (q, x, y), strict=True):

@@ -87,12 +87,10 @@ def test_zero_vector(student, rng, close, raises):
 
 @pytest.mark.points(2)
 @pytest.mark.task("same_dot")
-def test_same_dot(student, rng, raises):
+def test_same_dot(student, rng, raises, parts):
     """Two pairs have the dot product c, for positive and negative c, and clearly different angles; c = 0 raises."""
     for c in (6, -3.5, float(rng.uniform(0.01, 0.1)), 100):
-        given = student.same_dot(c)
-        assert isinstance(given, (tuple, list)), "same_dot must return a tuple of four arrays"
-        assert len(given) == 4, f"same_dot must return four arrays, not {len(given)}"
+        given = parts(student.same_dot(c), "a1", "b1", "a2", "b2", what="same_dot")
         for vector in given:
             assert isinstance(vector, np.ndarray), "each of the four must be a NumPy array"
             assert vector.shape == (2,), f"each of the four must have the shape (2,), not {vector.shape}"

@@ -20,36 +20,33 @@ def strongest(A):
     return float(values[np.abs(values).argmax()])
 
 
-def iterated(student, A):
+def iterated(student, parts, A):
     """What the learner returns, or a failed assertion."""
-    given = student.power_iteration(A)
-    assert isinstance(given, (tuple, list)), "power_iteration must return a tuple (value, vector)"
-    assert len(given) == 2, f"power_iteration must return a value and a vector, not {len(given)} values"
-    return given
+    return parts(student.power_iteration(A), "value", "vector", what="power_iteration")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("power_iteration")
-def test_value(student, rng, close):
+def test_value(student, rng, close, parts):
     """The eigenvalue of largest absolute value is found with its sign, also close to the next one."""
     for first, others in [(5, (1, 2)), (-4, (1, 2, 3)), (3, (-2.4, 1, 0, 2)), (-6, (5, -2)), (2, ())]:
         A = symmetric(rng, [*others, first])
-        close(iterated(student, A)[0], strongest(A), rtol=1e-6, what="the eigenvalue", dtype=False)
+        close(iterated(student, parts, A)[0], strongest(A), rtol=1e-6, what="the eigenvalue", dtype=False)
     # The eigenvector is (0, 1, -1, 0); all is exact, so a start of ones, or the first unit vector, never gets there.
     hidden = 0.5 * np.ones((4, 4))
     hidden[1:3, 1:3] += [[2.5, -2.5], [-2.5, 2.5]]
     what = "the eigenvalue where the strongest direction is (0, 1, -1, 0)"
-    close(iterated(student, hidden)[0], 5.0, rtol=1e-6, what=what, dtype=False)
+    close(iterated(student, parts, hidden)[0], 5.0, rtol=1e-6, what=what, dtype=False)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("power_iteration")
-def test_vector(student, rng, close):
+def test_vector(student, rng, close, parts):
     """The vector has length 1 and is multiplied by the eigenvalue; any size of the entries will do."""
     for scale in (1.0, 1e30, 1e-30):
         for first, others in [(5, (1, 2)), (-4, (1, 3, 2, 0.5))]:
             A = scale * symmetric(rng, [*others, first])
-            value, vector = iterated(student, A)
+            value, vector = iterated(student, parts, A)
             what = f"for entries of about {scale:g}"
             close(value, strongest(A), rtol=1e-6, atol=0, what=f"the eigenvalue {what}", dtype=False)
             assert isinstance(vector, np.ndarray), "the vector must be a NumPy array"
@@ -114,12 +111,9 @@ def test_no_steps(student, close):
         assert student.gd_steps(eigenvalues, lr, 0.05) is None, what
 
 
-def chosen(student, eigenvalues):
+def chosen(student, parts, eigenvalues):
     """What the learner returns, or a failed assertion."""
-    given = student.best_lr(eigenvalues)
-    assert isinstance(given, (tuple, list)), "best_lr must return a tuple (lr, rate)"
-    assert len(given) == 2, f"best_lr must return lr and rate, not {len(given)} values"
-    return given
+    return parts(student.best_lr(eigenvalues), "lr", "rate", what="best_lr")
 
 
 def scanned(eigenvalues):
@@ -136,7 +130,7 @@ def scanned(eigenvalues):
 
 @pytest.mark.points(2)
 @pytest.mark.task("best_lr")
-def test_best_lr(student, rng, close):
+def test_best_lr(student, rng, close, parts):
     """No learning rate has a smaller largest factor, and the factor is right; order and scale do not matter."""
     cases = [
         np.array([3.0, 1.0, 2.5]),
@@ -145,7 +139,7 @@ def test_best_lr(student, rng, close):
         np.array([7.0, 7.0]),
     ]
     for eigenvalues in cases:
-        lr, rate = chosen(student, eigenvalues)
+        lr, rate = chosen(student, parts, eigenvalues)
         expected = scanned(eigenvalues)
         what = f"for {len(eigenvalues)} eigenvalues from {eigenvalues.min():.3g} to {eigenvalues.max():.3g}"
         close(lr, float(expected[0]), rtol=1e-6, atol=0, what=f"the learning rate {what}", dtype=False)

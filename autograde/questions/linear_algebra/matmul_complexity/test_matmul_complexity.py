@@ -6,15 +6,12 @@ import pytest
 SHAPES = [(3, 4, 5), (4, 4, 4), (1, 6, 2), (5, 1, 3), (2, 3, 1), (1, 1, 1)]
 
 
-def multiplied(student, rng, close, N, D, M, which, expected):
+def multiplied(student, parts, rng, close, N, D, M, which, expected):
     """The product is right, and so is the number at this place of what is returned."""
     A, B = rng.standard_normal((N, D)), rng.standard_normal((D, M))
     given = student.matmul_loops(A, B)
     what = f"for shapes {A.shape} and {B.shape}"
-    assert isinstance(given, (tuple, list)), (
-        "matmul_loops must return a tuple (C, multiplications, additions)"
-    )
-    assert len(given) == 3, f"matmul_loops must return a matrix and two numbers, not {len(given)} values"
+    parts(given, "C", "multiplications", "additions", what="matmul_loops")
     close(given[0], A @ B, rtol=1e-9, atol=1e-12, what=f"the product {what}")
     if which:
         close(
@@ -24,10 +21,10 @@ def multiplied(student, rng, close, N, D, M, which, expected):
 
 @pytest.mark.points(1)
 @pytest.mark.task("matmul_loops")
-def test_product(student, rng, close, raises):
+def test_product(student, rng, close, raises, parts):
     """The product is right for square and other shapes; inner sizes that differ raise ValueError."""
     for N, D, M in SHAPES:
-        multiplied(student, rng, close, N, D, M, 0, None)
+        multiplied(student, parts, rng, close, N, D, M, 0, None)
     for D, other in [(3, 4), (3, 2), (3, 1)]:
         with raises(ValueError):
             student.matmul_loops(rng.standard_normal((2, D)), rng.standard_normal((other, 2)))
@@ -35,18 +32,18 @@ def test_product(student, rng, close, raises):
 
 @pytest.mark.points(1)
 @pytest.mark.task("matmul_loops")
-def test_multiplications(student, rng, close):
+def test_multiplications(student, rng, close, parts):
     """One multiplication for each entry of the result and each step of its sum."""
     for N, D, M in SHAPES:
-        multiplied(student, rng, close, N, D, M, 1, N * D * M)
+        multiplied(student, parts, rng, close, N, D, M, 1, N * D * M)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("matmul_loops")
-def test_additions(student, rng, close):
+def test_additions(student, rng, close, parts):
     """One addition fewer than there are products, in each entry; none where the inner size is 1."""
     for N, D, M in SHAPES:
-        multiplied(student, rng, close, N, D, M, 2, N * (D - 1) * M)
+        multiplied(student, parts, rng, close, N, D, M, 2, N * (D - 1) * M)
 
 
 def orders(first, last):
@@ -117,21 +114,18 @@ def chains(rng):
         yield dims
 
 
-def found(student, dims):
+def found(student, parts, dims):
     """What the learner returns for a chain, or a failed assertion."""
-    given = student.best_order(dims)
-    assert isinstance(given, (tuple, list)), "best_order must return a tuple (cost, order)"
-    assert len(given) == 2, f"best_order must return a cost and an order, not {len(given)} values"
-    return given
+    return parts(student.best_order(dims), "cost", "order", what="best_order")
 
 
 @pytest.mark.points(2)
 @pytest.mark.task("best_order")
-def test_cost(student, rng, close):
+def test_cost(student, rng, close, parts):
     """The smallest number of multiplications over all brackets is found; for a single matrix it is 0."""
     for dims in chains(rng):
-        close(found(student, dims)[0], cheapest(dims), what=f"the cost for dims = {dims}")
-    close(found(student, [7, 3])[0], 0, what="the cost for dims = [7, 3]")
+        close(found(student, parts, dims)[0], cheapest(dims), what=f"the cost for dims = {dims}")
+    close(found(student, parts, [7, 3])[0], 0, what="the cost for dims = [7, 3]")
 
 
 def plain(order):
@@ -146,12 +140,12 @@ def plain(order):
 
 @pytest.mark.points(2)
 @pytest.mark.task("best_order")
-def test_order(student, rng, close):
+def test_order(student, rng, close, parts):
     """The brackets take every matrix once, in its place, and reach the smallest cost."""
     for dims in chains(rng):
-        order = plain(found(student, dims)[1])
+        order = plain(found(student, parts, dims)[1])
         named = f"the order for dims = {dims} must name the matrices 0 to {len(dims) - 2}, in their sequence"
         assert leaves(order) == list(range(len(dims) - 1)), named
         reached, *_ = cost(order, dims)
         close(reached, cheapest(dims), what=f"the cost of the order for dims = {dims}")
-    close(plain(found(student, [7, 3])[1]), 0, what="the order for dims = [7, 3]")
+    close(plain(found(student, parts, [7, 3])[1]), 0, what="the order for dims = [7, 3]")

@@ -115,7 +115,7 @@ def test_biases(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mlp_sizes")
-def test_activations(student, rng, close):
+def test_activations(student, rng, close, parts):
     """One shape for each layer, a row for each input of the batch."""
     for n in (2, 3, 6):
         batch, *widths = sizes(rng, n + 1)
@@ -123,9 +123,7 @@ def test_activations(student, rng, close):
         for d, m in pairwise(widths):
             x = torch.nn.Linear(d, m, device="meta")(x)
             expected.append(tuple(x.shape))
-        given = student.mlp_sizes(batch, widths)
-        assert isinstance(given, (tuple, list)), "mlp_sizes must return a tuple (activations, parameters)"
-        assert len(given) == 2, f"mlp_sizes must return activations and parameters, not {len(given)} values"
+        given = parts(student.mlp_sizes(batch, widths), "activations", "parameters", what="mlp_sizes")
         shapes = given[0]
         assert isinstance(shapes, (list, tuple)), "the activations must be a list of shapes"
         assert all(isinstance(s, (list, tuple)) for s in shapes), "the activations must be a list of shapes"
@@ -134,13 +132,11 @@ def test_activations(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mlp_sizes")
-def test_parameters(student, rng, close):
+def test_parameters(student, rng, close, parts):
     """Weights and biases of all layers are counted, whatever the batch."""
     for n in (2, 3, 6):
         batch, *widths = sizes(rng, n + 1)
         layers = [torch.nn.Linear(d, m, device="meta") for d, m in pairwise(widths)]
         expected = sum(p.numel() for layer in layers for p in layer.parameters())
-        given = student.mlp_sizes(batch, widths)
-        assert isinstance(given, (tuple, list)), "mlp_sizes must return a tuple (activations, parameters)"
-        assert len(given) == 2, f"mlp_sizes must return activations and parameters, not {len(given)} values"
+        given = parts(student.mlp_sizes(batch, widths), "activations", "parameters", what="mlp_sizes")
         close(given[1], expected, what=f"the number of parameters for sizes {widths}")

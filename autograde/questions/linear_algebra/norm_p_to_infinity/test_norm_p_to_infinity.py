@@ -115,11 +115,9 @@ def test_p_needed(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("order_flips")
-def test_order_flips(student):
+def test_order_flips(student, parts):
     """u is larger in L1 and v in L-infinity, each by 1 or more."""
-    given = student.order_flips()
-    assert isinstance(given, (tuple, list)), "order_flips must return a tuple (u, v)"
-    assert len(given) == 2, f"order_flips must return u and v, not {len(given)} values"
+    given = parts(student.order_flips(), "u", "v", what="order_flips")
     found = []
     for name, value in zip("uv", given, strict=True):
         assert isinstance(value, (list, tuple, np.ndarray)), f"{name} must be a list or a NumPy array"

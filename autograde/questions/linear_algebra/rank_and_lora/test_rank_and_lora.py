@@ -5,11 +5,9 @@ import pytest
 import torch
 
 
-def factors(student, W, r):
+def factors(student, parts, W, r):
     """The learner's two factors, or a failed assertion."""
-    given = student.truncate(W, r)
-    assert isinstance(given, (tuple, list)), "truncate must return a tuple (B, A)"
-    assert len(given) == 2, f"truncate must return B and A, not {len(given)} values"
+    given = parts(student.truncate(W, r), "B", "A", what="truncate")
     for name, value, shape in zip("BA", given, [(W.shape[0], r), (r, W.shape[1])], strict=True):
         assert isinstance(value, np.ndarray), f"{name} must be a NumPy array"
         assert value.shape == shape, f"{name} must have the shape {shape}, not {value.shape}"
@@ -27,14 +25,14 @@ def with_values(rng, d, m, values):
 
 @pytest.mark.points(2)
 @pytest.mark.task("truncate")
-def test_truncate(student, rng, close):
+def test_truncate(student, rng, close, parts):
     """The product keeps the r largest singular values, for tall, wide and square matrices."""
     for d, m in [(6, 4), (4, 7), (5, 5)]:
         values = np.sort(rng.uniform(1, 2, min(d, m)).cumsum())[::-1]
         W = with_values(rng, d, m, values)
         U, S, Vt = torch.linalg.svd(torch.tensor(W))
         for r in (1, 2, min(d, m)):
-            B, A = factors(student, W, r)
+            B, A = factors(student, parts, W, r)
             expected = (U[:, :r] @ torch.diag(S[:r]) @ Vt[:r]).numpy()
             what = f"B @ A for a matrix of shape {(d, m)} and rank {r}"
             close(B.astype(np.float64) @ A, expected, rtol=1e-7, atol=1e-8, what=what)
@@ -42,11 +40,11 @@ def test_truncate(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("truncate")
-def test_error(student, rng, close, carried, raises):
+def test_error(student, rng, close, carried, raises, parts):
     """The error is what the other singular values leave; W stays as it was; a rank that is none raises ValueError."""
     W = with_values(rng, 6, 5, [9.0, 5.0, 2.0, 2.0, 0.0])  # of rank 4, with a tie
     for r, rest in [(1, 33**0.5), (2, 8**0.5), (3, 2.0), (4, 0.0)]:
-        B, A = factors(student, W, r)
+        B, A = factors(student, parts, W, r)
         actual = float(np.linalg.norm(W - B.astype(np.float64) @ A))
         close(actual, rest, rtol=1e-6, atol=1e-9, what=f"the Frobenius norm of W - B @ A for rank {r}")
     _, (args, _) = carried(student.truncate, W.copy(), 2)

@@ -80,11 +80,9 @@ def test_square(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("order_matters")
-def test_order_matters(student):
+def test_order_matters(student, parts):
     """The transpose of the product and the product of the transposes differ, by 1 or more."""
-    given = student.order_matters()
-    assert isinstance(given, (tuple, list)), "order_matters must return a tuple (A, B)"
-    assert len(given) == 2, f"order_matters must return A and B, not {len(given)} values"
+    given = parts(student.order_matters(), "A", "B", what="order_matters")
     for name, value in zip("AB", given, strict=True):
         assert isinstance(value, np.ndarray), f"{name} must be a NumPy array"
         assert value.dtype.kind in "iuf", f"{name} must hold real numbers"

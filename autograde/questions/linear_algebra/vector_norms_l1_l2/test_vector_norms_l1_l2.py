@@ -68,59 +68,60 @@ def steps(start, goal, size):
     raise AssertionError("every place of a grid can be reached")
 
 
-def measured(student, P, Q):
+def measured(student, parts, P, Q):
     """The learner's two matrices, or a failed assertion."""
-    return two(student.distances(P, Q))
+    return two(parts, student.distances(P, Q))
 
 
-def two(given):
+def two(parts, given):
     """The two values of what the learner returned, or a failed assertion."""
-    assert isinstance(given, (tuple, list)), "distances must return a tuple (taxi, crow)"
-    assert len(given) == 2, f"distances must return two arrays, not {len(given)} values"
-    return given
+    return parts(given, "taxi", "crow", what="distances")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("distances")
-def test_taxi(student, rng, close):
+def test_taxi(student, rng, close, parts):
     """L1 distances are the steps of a shortest way on a grid, and add up over all coordinates."""
     P, Q = rng.integers(0, 9, (3, 2)), rng.integers(0, 9, (5, 2))
     P[0], Q[0] = (0, 8), (8, 0)
     expected = np.array([[steps(tuple(p), tuple(q), 9) for q in Q.tolist()] for p in P.tolist()], dtype=float)
-    taxi, _ = measured(student, P.astype(float), Q.astype(float))
+    taxi, _ = measured(student, parts, P.astype(float), Q.astype(float))
     close(taxi, expected, rtol=1e-9, atol=1e-12, what="taxi", dtype=False)
     P, Q = rng.standard_normal((4, 6)), rng.standard_normal((4, 6))
     expected = np.array([[math.fsum(abs(p - q)) for q in Q] for p in P])
     close(
-        measured(student, P, Q)[0], expected, rtol=1e-9, atol=1e-12, what="taxi in 6 dimensions", dtype=False
+        measured(student, parts, P, Q)[0],
+        expected,
+        rtol=1e-9,
+        atol=1e-12,
+        what="taxi in 6 dimensions",
+        dtype=False,
     )
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("distances")
-def test_crow(student, rng, close, carried):
+def test_crow(student, rng, close, carried, parts):
     """L2 distances are straight lines in any dimension; for close points far from the origin they keep their digits."""
     for n, m, d in [(3, 5, 2), (4, 4, 4), (1, 3, 7), (2, 2, 1)]:
         P, Q = 3 * rng.standard_normal((n, d)), rng.standard_normal((m, d)) + 1
         Q[0] = P[0]
         expected = np.array([[math.dist(p, q) for q in Q] for p in P])
         what = f"crow for {n} and {m} points in {d} dimensions"
-        close(measured(student, P, Q)[1], expected, rtol=1e-7, atol=1e-9, what=what, dtype=False)
+        close(measured(student, parts, P, Q)[1], expected, rtol=1e-7, atol=1e-9, what=what, dtype=False)
     P = 1000 + 1e-3 * rng.standard_normal((3, 4))
     Q = P[:2] + 1e-2
     expected = np.array([[math.dist(p, q) for q in Q] for p in P])
     given, (args, _) = carried(student.distances, P.copy(), Q.copy())
     what = "crow for points about 0.02 apart and 2000 from the origin"
-    close(two(given)[1], expected, rtol=1e-7, what=what, dtype=False)
+    close(two(parts, given)[1], expected, rtol=1e-7, what=what, dtype=False)
     close(args[0], P, rtol=0, atol=0, what="P after the call")
     close(args[1], Q, rtol=0, atol=0, what="Q after the call")
 
 
-def extreme(student, n, which):
+def extreme(student, parts, n, which):
     """One of the learner's two vectors in float64, or a failed assertion."""
-    given = student.extremes(n)
-    assert isinstance(given, (tuple, list)), "extremes must return a tuple (smallest, largest)"
-    assert len(given) == 2, f"extremes must return two arrays, not {len(given)} values"
+    given = parts(student.extremes(n), "smallest", "largest", what="extremes")
     v = given[which]
     name = ("smallest", "largest")[which]
     assert isinstance(v, np.ndarray), f"{name} must be a NumPy array"
@@ -133,17 +134,17 @@ def extreme(student, n, which):
 
 @pytest.mark.points(1)
 @pytest.mark.task("extremes")
-def test_smallest(student, rng):
+def test_smallest(student, rng, parts):
     """No vector of L2 norm 1 has a smaller L1 norm."""
     for n in (2, 5, int(rng.integers(6, 40))):
-        v = extreme(student, n, 0)
+        v = extreme(student, parts, n, 0)
         assert np.abs(v).sum() <= 1 + 1e-6, f"for n = {n} there is a vector with a smaller L1 norm"
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("extremes")
-def test_largest(student, rng):
+def test_largest(student, rng, parts):
     """No vector of L2 norm 1 has a larger L1 norm."""
     for n in (2, 5, int(rng.integers(6, 40))):
-        v = extreme(student, n, 1)
+        v = extreme(student, parts, n, 1)
         assert np.abs(v).sum() >= math.sqrt(n) - 1e-6, f"for n = {n} there is a vector with a larger L1 norm"

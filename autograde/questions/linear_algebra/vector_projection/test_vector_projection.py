@@ -23,26 +23,24 @@ def pair(rng, n, obtuse):
     return a, b
 
 
-def projected(student, a, b):
+def projected(student, parts, a, b):
     """What the learner returns, as two values, or a failed assertion."""
-    return pair_of(student.project(a, b))
+    return pair_of(parts, student.project(a, b))
 
 
-def pair_of(given):
+def pair_of(parts, given):
     """The two values of what the learner returned, or a failed assertion."""
-    assert isinstance(given, (tuple, list)), "project must return a tuple (vector, scalar)"
-    assert len(given) == 2, f"project must return a vector and a scalar, not {len(given)} values"
-    return given
+    return parts(given, "vector", "scalar", what="project")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("project")
-def test_vector(student, rng, close, carried):
+def test_vector(student, rng, close, carried, parts):
     """The vector is the multiple of b that is closest to a, whatever the length of b; a and b stay as they were."""
     for n, obtuse in [(2, False), (3, True), (8, False), (1, True)]:
         a, b = pair(rng, n, obtuse)
         given, (args, _) = carried(student.project, a.copy(), b.copy())
-        vector, _ = pair_of(given)
+        vector, _ = pair_of(parts, given)
         what = f"the projection in {n} dimensions, {'an obtuse' if obtuse else 'an acute'} angle"
         close(vector, oracle(a, b)[0], rtol=1e-9, atol=1e-12, what=what, dtype=False)
         close(args[0], a, rtol=0, atol=0, what="a after the call")
@@ -51,23 +49,23 @@ def test_vector(student, rng, close, carried):
 
 @pytest.mark.points(1)
 @pytest.mark.task("project")
-def test_scalar(student, rng, close):
+def test_scalar(student, rng, close, parts):
     """The scalar times the length of b is the dot product, negative for obtuse angles."""
     for n, obtuse in [(2, True), (3, False), (8, True)]:
         a, b = pair(rng, n, obtuse)
-        _, scalar = projected(student, a, b)
+        _, scalar = projected(student, parts, a, b)
         what = f"the scalar projection, {'an obtuse' if obtuse else 'an acute'} angle"
         close(scalar, oracle(a, b)[1], rtol=1e-9, what=what, dtype=False)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("project")
-def test_scale(student, rng, close):
+def test_scale(student, rng, close, parts):
     """Another length of b changes nothing, and the opposite b changes only the sign of the scalar."""
     a, b = pair(rng, 4, obtuse=False)
     vector, scalar = oracle(a, b)
     for factor in (100.0, 0.01, -3.0):
-        actual = projected(student, a, factor * b)
+        actual = projected(student, parts, a, factor * b)
         close(actual[0], vector, rtol=1e-9, what=f"the projection onto {factor:g} b", dtype=False)
         expected = np.sign(factor) * scalar
         close(
@@ -81,14 +79,14 @@ def test_scale(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("project")
-def test_zero(student, rng, close, raises):
+def test_zero(student, rng, close, raises, parts):
     """A zero a has a projection, and a zero b raises ValueError; b may be tiny."""
     a, b = pair(rng, 3, obtuse=True)
     vector, scalar = oracle(a, b)
-    actual = projected(student, a, 1e-9 * b)
+    actual = projected(student, parts, a, 1e-9 * b)
     close(actual[0], vector, rtol=1e-9, what="the projection onto a tiny b", dtype=False)
     close(actual[1], scalar, rtol=1e-9, what="the scalar projection onto a tiny b", dtype=False)
-    actual = projected(student, np.zeros(3), b)
+    actual = projected(student, parts, np.zeros(3), b)
     close(actual[0], np.zeros(3), rtol=0, atol=0, what="the projection of the zero vector", dtype=False)
     with raises(ValueError):
         student.project(a, np.zeros(3))
