@@ -21,7 +21,7 @@ def outcome(state, probability, reward):
     return {"state": state, "probability": probability, "reward": reward}
 
 
-JUNK = 13  # kinds of outcomes that can't be used
+JUNK = 14  # kinds of outcomes that can't be used
 
 
 def junk(kind, known):
@@ -39,6 +39,7 @@ def junk(kind, known):
         outcome(known, 0.5, None),
         {"state": known, "probability": 0.5},
         outcome([known], 0.5, 9),
+        outcome(known, 0.5, math.nan),
         known,
     ][kind]
 
@@ -188,26 +189,27 @@ def triples(found, what):
     return [list(one) for one in found]
 
 
-def same_outcomes(student, close, text, states, expected, what):
-    """Compare the outcomes of a text."""
-    found = triples(student.read_prediction(text, states), what)
-    close([one[1] for one in found], [t for _, t, _ in expected], what=f"{what}: the states")
-    for at, (one, due) in enumerate(zip(found, expected, strict=True)):
-        close(one[0], float(due[0]), rtol=1e-12, what=f"{what}: probability {at + 1}", dtype=False)
-        close(one[2], float(due[2]), rtol=0, atol=0, what=f"{what}: reward {at + 1}", dtype=False)
+def same_outcomes(student, close, cases):
+    """Compare the outcomes of texts: (what, text, states, expected)."""
+    # All are read before any is compared: one alone does not tell one wrong way from another.
+    read = [triples(student.read_prediction(text, states), what) for what, text, states, _ in cases]
+    for (what, _, _, expected), found in zip(cases, read, strict=True):
+        close([one[1] for one in found], [t for _, t, _ in expected], what=f"{what}: the states")
+        for at, (one, due) in enumerate(zip(found, expected, strict=True)):
+            close(one[0], float(due[0]), rtol=1e-12, what=f"{what}: probability {at + 1}", dtype=False)
+            close(one[2], float(due[2]), rtol=0, atol=0, what=f"{what}: reward {at + 1}", dtype=False)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("read_prediction")
 def test_outcomes(student, rng, close):
     """Usable outcomes keep their order and rewards, the others are dropped, and probabilities sum to 1 after that."""
+    cases = []
     for exact in (True, False):
         world = World(rng, exact=exact, unusable=0)
-        for i, pair in enumerate(list(world.text)[:8]):
-            states = world.states if i % 2 else world.actions
-            same_outcomes(
-                student, close, world.text[pair], states, world.outcomes[pair], f"prediction {i + 1}"
-            )
+        for pair in list(world.text)[:8]:
+            states = world.states if len(cases) % 2 else world.actions
+            cases.append((f"prediction {len(cases) + 1}", world.text[pair], states, world.outcomes[pair]))
     a, b = world.states[:2]
     p, r = float(rng.uniform(0.1, 0.9)), float(rng.uniform(-2, 2))
     right = [(p, a, r), (3 * p, a, 0), (4 * p, b, -1), (1000, a, 1)]
@@ -217,7 +219,7 @@ def test_outcomes(student, rng, close):
     for kind in range(JUNK):
         written.insert(int(rng.integers(len(written) + 1)), junk(kind, b))
     expected = [(weight / total, t, reward) for weight, t, reward in right]
-    same_outcomes(student, close, text_of(written), world.states, expected, "a long prediction")
+    same_outcomes(student, close, [*cases, ("a long prediction", text_of(written), world.states, expected)])
 
 
 @pytest.mark.points(1)
@@ -226,7 +228,7 @@ def test_unusable_text(student, rng, close):
     """A text without usable outcomes gives an empty list, whatever is wrong with it."""
     states = [f"hall{rng.integers(100)}", f"cave{rng.integers(100)}"]
     right = json.dumps({"outcomes": [outcome(states[0], 0.5, 1)], "sure": True})
-    same_outcomes(student, close, right, states, [(1, states[0], 1)], "a right text")
+    same_outcomes(student, close, [("a right text", right, states, [(1, states[0], 1)])])
     texts = {
         "prose": f"You are in the {states[0]}.",
         "no text": "",
@@ -301,8 +303,17 @@ def test_values(student, rng, close):
 @pytest.mark.task("plan")
 def test_ends_and_ties(student, rng, close):
     """Actions without a prediction are left out, states without any are worth their estimate, first of equals wins."""
+
+    def tied(world, state, depth):
+        q = looked_ahead(world, world.outcomes, depth)
+        own = [q[state, a] for a in world.actions[state] if (state, a) in q]
+        return own.count(max(own)) > 1
+
     for depth in (1, 2, 4):
-        for world, state in fair_worlds(rng, 4, depth, unusable=0.45, ties=True):
+        some = fair_worlds(rng, 3, depth, unusable=0.45, ties=True)
+        for world, state in some + fair_worlds(
+            rng, 1, depth, lambda *at, d=depth: tied(*at, d), unusable=0.3, ties=True
+        ):
             planned(student, close, world, state, depth, f"depth {depth}", check_calls=False)
     end = world.states[-1]
     planned(student, close, world, end, 3, "a state where everything ends")

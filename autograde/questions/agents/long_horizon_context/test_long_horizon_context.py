@@ -83,7 +83,8 @@ def test_newest(student, rng, close):
         rest = [m for m in messages if m["role"] != "system"]
         exact = rules + size(rest[-3:])
         cases += [(messages, budget) for budget in (rules, exact, exact - 1, exact + 1, size(messages), 1000)]
-    pack_all(student, close, [*cases, ([], 0), ([], 5)])
+    alike = [{"role": role, "text": "2: yes"} for role in ["user", "assistant"] * 3]
+    pack_all(student, close, [*cases, (alike, 5), (alike, 8), ([], 0), ([], 5)])
 
 
 @pytest.mark.points(1)
@@ -163,22 +164,28 @@ class Scribe:
         return "\n".join(facts) if self.keeps else f"summary {len(self.given)}"
 
 
-def summed_up(chunks, keeps, budget):
+def quarters(text):
+    """Tokens of four characters each: those of a text are not the sum of those of its parts."""
+    return -(-len(text) // 4)
+
+
+def summed_up(chunks, keeps, budget, count):
     """What is due: the memory and what the model is given. The memory is held as pieces, their lengths added up."""
     scribe, pieces = Scribe(keeps), []
     for chunk in chunks:
-        if pieces and sum(len(piece) + 1 for piece in [*pieces, chunk]) > budget:
+        length = sum(len(piece) + 1 for piece in [*pieces, chunk])
+        if pieces and count(range(length)) > budget:
             pieces = [scribe("".join(f"{piece}\n" for piece in pieces))]
         pieces.append(chunk)
     return "".join(f"{piece}\n" for piece in pieces), scribe.given
 
 
-def same_summary(student, close, chunks, keeps, budget, what):
+def same_summary(student, close, chunks, keeps, budget, what, count=len):
     """Compare the memory and the calls of summarize."""
     scribe = Scribe(keeps)
-    memory, given = summed_up(chunks, keeps, budget)
-    assert all(len(text) <= budget for text in given), "the test's own history does not fit"
-    found = student.rolling_summary(chunks, scribe, len, budget)
+    memory, given = summed_up(chunks, keeps, budget, count)
+    assert all(count(text) <= budget for text in given), "the test's own history does not fit"
+    found = student.rolling_summary(chunks, scribe, count, budget)
     for at, (one, due) in enumerate(zip(scribe.given, given, strict=False)):
         close(one, due, what=f"{what}: what summarize is given in call {at + 1}")
     assert len(scribe.given) >= len(given), f"{what}: {len(scribe.given)} calls of summarize, too few"
@@ -200,6 +207,12 @@ def test_rolling(student, rng, close):
     )
     for budget in (45, 60, 100):
         same_summary(student, close, chatter(rng, 25), False, budget, f"budget {budget}")
+    nine = [
+        f"{c}{rng.integers(10**7, 10**8)}" for c in "abcdefg"
+    ]  # with their line breaks 10, 20, ...: 3, 5, 8 tokens
+    for chunks, budget in ((nine, 5), (chatter(rng, 25), 15)):
+        what = f"budget {budget}, tokens of four characters"
+        same_summary(student, close, chunks, False, budget, what, quarters)
     same_summary(student, close, ["aaaa", "bbbb", "cccc", "dddd"], False, 15, "a memory that fits exactly")
     same_summary(student, close, chatter(rng, 3), False, 10**6, "a budget without end")
     same_summary(student, close, [], False, 5, "no chunks")
@@ -230,6 +243,8 @@ def test_too_large(student, rng, close, raises):
     same_summary(student, close, ["z" * 59], False, 60, "a first chunk that fits exactly")
     with raises(ValueError):
         student.rolling_summary([*head, "y" * 40, fits + "x"], Scribe(False), len, 60)
+    with raises(ValueError):
+        student.rolling_summary([*head, "y" * 40, fits + "x", "z"], Scribe(False), len, 60)
     with raises(ValueError):
         student.rolling_summary(["y" * 20, "y" * 19, "x" * 45], Scribe(None), len, 60)
     scribe = Scribe(False)

@@ -40,9 +40,9 @@ def turn(rng, name, given, *, shape=0, tail=0):
     thoughts = ["", f"Thought: {words(rng, 2)}.\n", f"  Thought: {words(rng, 1)},\n\n{words(rng, 2)}\n"]
     line = [
         f"Action: {name}[{given}]",
-        f"  action:{name}[ {given}  ] ",
-        f"\tACTION:   {name}[{given}]\t",
-        f"Action: {name}[{given}]  ",
+        f"action:{name}[ {given}  ] ",
+        f"\tAction:   {name}[{given}]\t",
+        f"  ACTION: {name}[{given}]  ",
     ][shape % 4]
     fake = words(rng, 1)
     behind = [
@@ -124,6 +124,9 @@ def test_no_action(student, rng, close):
     kept = [
         f"Thought: I could write Action: look[{other}]",
         f"Thought: {said}\nThe Observation: {other} is good.\n\nSo it is {other}",
+        f"Thought: {said}\u2028Action: look[{other}]",
+        f"Thought: {said}\nObservations differ: {other}",
+        f"Action: l\xf6\xf6k[{other}]",
         f"Action look[{other}]",
         f"Actions: look[{other}]",
         f"Action: look({other})",
@@ -139,7 +142,7 @@ def test_no_action(student, rng, close):
         "",
     ]
     turns = [
-        Turn(text + end, text, None) for text, end in zip(kept, ["", "  ", "\n", "\n \n"] * 4, strict=False)
+        Turn(text + end, text, None) for text, end in zip(kept, ["", "  ", "\n", "\n \n"] * 5, strict=False)
     ]
     turns.append(Turn(f"Action: look[{said}\n{other}]", f"Action: look[{said}", None))
     turns.append(turn(rng, "look", other, tail=1))
@@ -201,19 +204,26 @@ def ran(student, stage, question, max_steps):
     return result
 
 
+def same_lines(close, found, wanted, what):
+    """Compare two texts; the message shows the first line that differs."""
+    for number, (line, due) in enumerate(zip(found.split("\n"), wanted.split("\n"), strict=False), 1):
+        close(line, due, what=f"{what}, line {number}")
+    close(found, wanted, what=what)
+
+
 def same_run(close, result, stage, due, what):
     """Compare a run with what is due: (answer, stop, parts of the transcript step by step, tool calls)."""
     answer, stop, parts, log = due
     transcripts = ["".join(parts[: 2 * k + 1]) for k in range(len(stage.prompts))]
     for k, (prompt, wanted) in enumerate(zip(stage.prompts, transcripts, strict=True)):
-        close(prompt, wanted, what=f"{what}: the transcript that llm is given in step {k + 1}")
+        same_lines(close, prompt, wanted, f"{what}: the transcript that llm is given in step {k + 1}")
     for k, (found, wanted) in enumerate(zip(stage.log, log, strict=False)):
         close(list(found), list(wanted), what=f"{what}: tool call {k + 1}, name and input")
     assert len(stage.log) >= len(log), f"{what}: {len(stage.log)} tool calls, too few"
     assert len(stage.log) <= len(log), f"{what}: {len(stage.log)} tool calls, too many"
     steps = (len(parts)) // 2
     assert len(stage.prompts) == steps, f"{what}: llm is called {len(stage.prompts)} times"
-    close(result["transcript"], "".join(parts), what=f'{what}: "transcript"')
+    same_lines(close, result["transcript"], "".join(parts), f'{what}: "transcript"')
     close([result["answer"], result["stop"]], [answer, stop], what=f'{what}: ["answer", "stop"]')
     close(result["steps"], steps, what=f'{what}: "steps"')
 
@@ -289,8 +299,8 @@ def failing(error):
 
 @pytest.mark.points(1)
 @pytest.mark.task("react")
-def test_errors_are_observed(student, rng, close):
-    """Tools that raise, unknown tools and turns without an action are told to the model, and the run goes on."""
+def test_errors_are_observed(student, rng, close, raises):
+    """Tools that raise, unknown tools and turns without an action are told to the model; what llm raises is not."""
     said, answer, key = words(rng, 2), words(rng, 1), words(rng, 1)
     tools = {
         "a": failing(ValueError(said)),
@@ -310,7 +320,7 @@ def test_errors_are_observed(student, rng, close):
         Turn("", "", None),
         Turn(f"Action: look({key})", f"Action: look({key})", None),
     ]
-    turns += [turn(rng, "finish", answer)]
+    turns += [turn(rng, "Finish", key), turn(rng, "finish", answer)]
     observed = [
         f"error: {said}",
         "error: division by zero",
@@ -318,9 +328,12 @@ def test_errors_are_observed(student, rng, close):
         f"error: no answer Action: finish[{key}]",
     ]
     observed += ["error: unknown tool Look", "error: no action", key.upper(), "error: unknown tool eval"]
-    observed += ["error: no action", "error: no action", None]
+    observed += ["error: no action", "error: no action", "error: unknown tool Finish", None]
     log = [(name, key) for name in ("a", "b", "c", "d", "look")]
     play(student, close, turns, observed, tools, 20, (answer, "finish", log), "errors", rng)
+    stage = Stage(failing(ConnectionError("the model is not there")), tools)
+    with raises(ConnectionError):
+        student.react(stage.llm, stage.tools, "Is it there?", 3)
 
 
 @pytest.mark.points(1)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import comb
+
 import numpy as np
 import pytest
 import torch
@@ -33,14 +35,19 @@ def sizes(rng):
     return [(int(rng.integers(5, 20)), int(rng.integers(21, 40))), (int(rng.integers(30, 50)), 7), *pairs]
 
 
+def counted(ask, cached, which, rng, close):
+    """Compare with what a real loop counts: rows (`which` is 0) or scores (1)."""
+    said = f"{('rows', 'scores')[which]} {'with' if cached else 'without'} a cache"
+    for prompt, new in sizes(rng):
+        what = f"{said}, a prompt of {prompt} and {new} new tokens"
+        close(ask(prompt, new, cached=cached), measured(prompt, new, cached)[which], what=what)
+
+
 @pytest.mark.points(1)
 @pytest.mark.task("rows")
 def test_rows_without(student, rng, close):
     """Without a cache every call projects the whole text: as many rows as counted in a real loop."""
-    for prompt, new in sizes(rng):
-        actual = student.rows_projected(prompt, new, cached=False)
-        what = f"rows without a cache, a prompt of {prompt} and {new} new tokens"
-        close(actual, measured(prompt, new, False)[0], what=what)
+    counted(student.rows_projected, False, 0, rng, close)
     actual = student.rows_projected(9000, 10000, cached=False)
     close(actual, sum(range(9000, 19000)), what="rows without a cache, 9000 and 10000 tokens")
 
@@ -49,30 +56,24 @@ def test_rows_without(student, rng, close):
 @pytest.mark.task("rows")
 def test_rows_with(student, rng, close):
     """With a cache every token is projected once, and the last one never."""
-    for prompt, new in sizes(rng):
-        actual = student.rows_projected(prompt, new, cached=True)
-        what = f"rows with a cache, a prompt of {prompt} and {new} new tokens"
-        close(actual, measured(prompt, new, True)[0], what=what)
+    counted(student.rows_projected, True, 0, rng, close)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("scores")
 def test_scores_without(student, rng, close):
     """Without a cache every call computes all scores of the text that the causal mask allows."""
-    for prompt, new in sizes(rng):
-        actual = student.scores_computed(prompt, new, cached=False)
-        what = f"scores without a cache, a prompt of {prompt} and {new} new tokens"
-        close(actual, measured(prompt, new, False)[1], what=what)
+    counted(student.scores_computed, False, 1, rng, close)
+    actual = student.scores_computed(2000, 3000, cached=False)  # more than 2**31, and still few for two loops
+    expected = sum(comb(length + 1, 2) for length in range(2000, 5000))
+    close(actual, expected, what="scores without a cache, 2000 and 3000 tokens")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("scores")
 def test_scores_with(student, rng, close):
     """With a cache every token that is read looks back once, and that still grows with the square."""
-    for prompt, new in sizes(rng):
-        actual = student.scores_computed(prompt, new, cached=True)
-        what = f"scores with a cache, a prompt of {prompt} and {new} new tokens"
-        close(actual, measured(prompt, new, True)[1], what=what)
+    counted(student.scores_computed, True, 1, rng, close)
     actual = student.scores_computed(5000, 10000, cached=True)
     close(actual, sum(range(1, 15000)), what="scores with a cache, 5000 and 10000 tokens")
 
@@ -80,12 +81,12 @@ def test_scores_with(student, rng, close):
 class Model:
     """A language model whose next token depends on all that it has read, in its order; it notes how it was asked.
 
-    Its cache is what it has read, written down in a way of its own.
+    Its cache is a number, 0 after the first call: of a text in a book that it keeps.
     """
 
     def __init__(self, rng, size=50):
         self.size, self.salt = size, int(rng.integers(1, 10**6))
-        self.asked = []
+        self.asked, self.book = [], []
 
     def after(self, text):
         """What comes next."""
@@ -109,10 +110,16 @@ class Model:
             raise ValueError("step takes a list of at least one token")
         if len(self.asked) >= 60:
             raise RuntimeError("step was called far too often")
-        read = [] if cache is None else [x - self.salt for x in cache["read"]]
+        if cache is not None and (type(cache) is not int or cache not in range(len(self.book))):
+            raise ValueError("step takes None or the cache that it returned")
+        read = [] if cache is None else self.book[cache]
         self.asked.append((list(tokens), len(read)))
-        text = read + list(tokens)
-        return self.after(text), {"read": [x + self.salt for x in text]}
+        self.book.append(read + list(tokens))
+        return self.after(self.book[-1]), len(self.book) - 1
+
+    def forget(self):
+        """Begin anew: nothing asked, nothing read."""
+        self.asked, self.book = [], []
 
 
 def prompts(rng, model):
@@ -126,7 +133,7 @@ def test_tokens(student, rng, close, carried):
     """The tokens are those of a model that reads the whole text in order; the prompt is left as it was."""
     model = Model(rng)
     for prompt, new in zip(prompts(rng, model), (6, 9, 1), strict=True):
-        model.asked.clear()
+        model.forget()
         actual, (args, _) = carried(student.generate, model.step, list(prompt), new)
         what = f"{new} tokens after a prompt of {len(prompt)}"
         close(actual, model.continued(prompt, new), what=what)
@@ -139,7 +146,7 @@ def test_calls(student, rng, close):
     """The first call reads the prompt and each further one a single token, with the newest cache; none is wasted."""
     model = Model(rng)
     for prompt, new in zip(prompts(rng, model), (4, 7, 3), strict=True):
-        model.asked.clear()
+        model.forget()
         close(
             student.generate(model.step, list(prompt), new),
             model.continued(prompt, new),
@@ -164,14 +171,18 @@ def test_stop(student, rng, close):
         text = model.continued(prompt, 8)
         stop = next(t for t in text[2:] if t not in text[:2])  # not at once
         cut = text[: text.index(stop) + 1]
-        model.asked.clear()
+        model.forget()
         close(
             student.generate(model.step, list(prompt), 8, stop=stop),
             cut,
             what="the tokens up to the stop token",
         )
         assert len(model.asked) == len(cut), "step was called after the stop token had been written"
-    model.asked.clear()
+    model.forget()
+    actual = student.generate(model.step, list(prompt), 8, stop=text[0])
+    close(actual, text[:1], what="where the first token is the stop token")
+    assert len(model.asked) == 1, "step was called after the stop token had been written"
+    model.forget()
     other = next(t for t in range(model.size) if t not in text)
     actual = student.generate(model.step, list(prompt), 8, stop=other)
     close(actual, text, what="the tokens where the stop token never comes")
@@ -180,8 +191,7 @@ def test_stop(student, rng, close):
     while (text := small.continued(prompt, 9))[0] == 0 or 0 not in text[:-1]:
         small.salt += 1
     close(
-        small_stop := student.generate(small.step, prompt, 9, stop=0),
+        student.generate(small.step, prompt, 9, stop=0),
         text[: text.index(0) + 1],
         what="up to 0",
     )
-    assert small_stop[-1] == 0, "the stop token is part of the result"

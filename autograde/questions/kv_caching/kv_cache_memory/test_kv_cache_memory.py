@@ -38,13 +38,14 @@ def test_bytes(student, rng, close):
         config, batch, length = model(rng), int(rng.integers(2, 40)), int(rng.integers(100, 9000))
         expected = allocated(config, batch, length, number_bytes)
         actual = student.cache_bytes(config, batch, length, number_bytes=number_bytes)
-        what = f"the cache of {batch} sequences of {length} tokens, {number_bytes} bytes a number"
+        what = f"the cache of {batch} sequences of {length} tokens, number_bytes={number_bytes}"
         close(actual, expected, what=what)
     config = model(rng)
     close(
         student.cache_bytes(config, 3, 500), allocated(config, 3, 500), what="the cache with 2 bytes a number"
     )
     close(student.cache_bytes(config, 3, 0), 0, what="the cache of sequences without tokens")
+    close(student.cache_bytes(config, 0, 500), 0, what="the cache of no sequence")
 
 
 @pytest.mark.points(1)
@@ -79,7 +80,7 @@ def test_max_batch(student, rng, close):
         for extra, expected in ((int(one * rng.uniform(0.6, 0.9)), batch), (0, batch), (-1, batch - 1)):
             memory = weights + batch * one + extra
             actual = student.max_batch(config, memory, weights, length, number_bytes=number_bytes)
-            what = f"the largest batch of {length} tokens, window {window}, {number_bytes} bytes a number"
+            what = f"the largest batch of {length} tokens, window={window}, number_bytes={number_bytes}"
             close(actual, expected, what=what)
         for memory in (weights, weights + one - 1, weights // 2):
             actual = student.max_batch(config, memory, weights, length, number_bytes=number_bytes)

@@ -43,6 +43,9 @@ def test_groups(student, rng, close):
         q, k, v = inputs(rng, heads, groups, queries, keys)
         what = f"attention of {heads} query heads with {groups} KV heads"
         close(student.grouped_attention(q, k, v), oracle(q, k, v), what=what, **CLOSE)
+    q, k, v = inputs(rng, 6, 2, 3, 4)
+    q *= 2000
+    close(student.grouped_attention(q, k, v), oracle(q, k, v), what="attention with huge scores", **CLOSE)
 
 
 @pytest.mark.points(1)
@@ -59,6 +62,10 @@ def test_causal(student, rng, close):
         q, k, v = inputs(rng, heads, groups, queries, keys)
         what = f"causal attention of {queries} queries with {keys} keys"
         close(student.grouped_attention(q, k, v, causal=True), oracle(q, k, v, True), what=what, **CLOSE)
+    q, k, v = inputs(rng, 4, 2, 4, 6)
+    q *= 2000
+    what = "causal attention with huge scores"
+    close(student.grouped_attention(q, k, v, causal=True), oracle(q, k, v, True), what=what, **CLOSE)
 
 
 @pytest.mark.points(1)
@@ -170,6 +177,10 @@ def test_that_fit(student, rng, close):
             fits = [g for g in divisors if allocated(layers, g, head_dim, batch, length, dtype) <= budget]
             arguments = (heads, layers, head_dim, batch, length)
             actual = student.kv_heads_that_fit(*arguments, budget, number_bytes=number_bytes)
-            close(actual, max(fits), what=f"the KV heads of {heads} for {number_bytes} bytes a number")
+            close(
+                actual,
+                max(fits),
+                what=f"the KV heads of {heads}, room for {room}, number_bytes={number_bytes}",
+            )
     actual = student.kv_heads_that_fit(*arguments, one - 1, number_bytes=1)
     assert actual is None, "kv_heads_that_fit must return None where a single KV head does not fit"
