@@ -258,12 +258,11 @@ def test_unusable_text(student, rng, close):
 # --- task 3 ---
 
 
-def planned(student, close, world, state, depth, what, *, check_calls=True):
+def planned(student, parts, close, world, state, depth, what, *, check_calls=True):
     """Compare a plan."""
     oracle = Oracle(world)
     found = student.plan(oracle.llm, state, world.actions, world.value, depth)
-    assert isinstance(found, list | tuple), f"{what}: plan must return a pair (action, number)"
-    assert len(found) == 2, f"{what}: plan must return a pair (action, number)"
+    found = parts(found, "action", "number", what=f"{what}: plan")
     action, value, _ = chosen(world, world.outcomes, state, depth)
     close(found[1], float(value), rtol=1e-9, atol=1e-9, what=f"{what}: the expected value", dtype=False)
     close(found[0], action, what=f"{what}: the action")
@@ -287,7 +286,7 @@ def fair_worlds(rng, count, depth, wanted=None, **kind):
 
 @pytest.mark.points(2)
 @pytest.mark.task("plan")
-def test_values(student, rng, close):
+def test_values(student, rng, close, parts):
     """The best action and its expected value are those of an exhaustive search, at depths from 1 to 6."""
 
     def deep(world, state):
@@ -296,12 +295,12 @@ def test_values(student, rng, close):
 
     for depth in (1, 2, 3, 4, 6):
         for world, state in fair_worlds(rng, 2, depth, deep, exact=False, unusable=0):
-            planned(student, close, world, state, depth, f"depth {depth}", check_calls=False)
+            planned(student, parts, close, world, state, depth, f"depth {depth}", check_calls=False)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("plan")
-def test_ends_and_ties(student, rng, close):
+def test_ends_and_ties(student, rng, close, parts):
     """Actions without a prediction are left out, states without any are worth their estimate, first of equals wins."""
 
     def tied(world, state, depth):
@@ -314,18 +313,18 @@ def test_ends_and_ties(student, rng, close):
         for world, state in some + fair_worlds(
             rng, 1, depth, lambda *at, d=depth: tied(*at, d), unusable=0.3, ties=True
         ):
-            planned(student, close, world, state, depth, f"depth {depth}", check_calls=False)
+            planned(student, parts, close, world, state, depth, f"depth {depth}", check_calls=False)
     end = world.states[-1]
-    planned(student, close, world, end, 3, "a state where everything ends")
+    planned(student, parts, close, world, end, 3, "a state where everything ends")
     for pair in world.outcomes:
         if pair[0] == state:
             world.outcomes[pair], world.text[pair] = [], "No idea."
-    planned(student, close, world, state, 3, "a state without any prediction", check_calls=False)
+    planned(student, parts, close, world, state, 3, "a state without any prediction", check_calls=False)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("plan")
-def test_calls(student, rng, close):
+def test_calls(student, rng, close, parts):
     """The model is asked once at most about a pair, and only about what can be reached within the depth."""
 
     def small(world, state):
@@ -334,13 +333,13 @@ def test_calls(student, rng, close):
 
     for depth in (1, 2, 5):
         for world, state in fair_worlds(rng, 2, depth, small, unusable=0.2):
-            planned(student, close, world, state, depth, f"depth {depth}")
+            planned(student, parts, close, world, state, depth, f"depth {depth}")
     other = World(rng, unusable=0)
     other.states, other.actions = world.states, world.actions
     other.value = {s: v + 1 for s, v in world.value.items()}
     other.outcomes = {k: [(p, t, r + 1) for p, t, r in v] for k, v in world.outcomes.items()}
     other.text = {k: text_of([outcome(t, p, r) for p, t, r in v]) for k, v in other.outcomes.items()}
-    planned(student, close, other, state, depth, "another model of the same states")
+    planned(student, parts, close, other, state, depth, "another model of the same states")
 
 
 # --- task 4 ---

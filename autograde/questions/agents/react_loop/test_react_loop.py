@@ -56,11 +56,9 @@ def turn(rng, name, given, *, shape=0, tail=0):
     return Turn(before + line + behind, (before + line).rstrip(), (name, given))
 
 
-def pair(found, what):
+def pair(parts, found, what):
     """What read_turn returns, or a failed assertion."""
-    assert isinstance(found, list | tuple), f"{what}: read_turn must return a pair (kept, action)"
-    assert len(found) == 2, f"{what}: read_turn must return a pair, not {len(found)} values"
-    kept, action = found
+    kept, action = parts(found, "kept", "action", what=f"{what}: read_turn")
     assert isinstance(kept, str), f"{what}: what is kept must be a string"
     is_pair = (
         isinstance(action, list | tuple) and len(action) == 2 and all(isinstance(x, str) for x in action)
@@ -69,10 +67,10 @@ def pair(found, what):
     return kept, action and tuple(action)
 
 
-def same_turns(student, close, turns):
+def same_turns(student, parts, close, turns):
     """Compare what is read of each turn."""
     # All are read before any is compared: one alone does not tell one wrong way from another.
-    read = [pair(student.read_turn(one.text), f"{one.text!r:.90}") for one in turns]
+    read = [pair(parts, student.read_turn(one.text), f"{one.text!r:.90}") for one in turns]
     for one, (kept, action) in zip(turns, read, strict=True):
         what = f"{one.text!r:.90}"
         assert (action is None) == (one.action is None), (
@@ -85,7 +83,7 @@ def same_turns(student, close, turns):
 
 @pytest.mark.points(1)
 @pytest.mark.task("read_turn")
-def test_action(student, rng, close):
+def test_action(student, rng, close, parts):
     """The action is found with any blanks and any case of the label, with brackets, commas or nothing in its input."""
     inputs = [
         words(rng, 2),
@@ -98,12 +96,12 @@ def test_action(student, rng, close):
     ]
     names = ["look_up", "Search2", "f", "finish", "_x", "3d", "lookup"]
     turns = [turn(rng, n, given, shape=i) for i, (n, given) in enumerate(zip(names, inputs, strict=True))]
-    same_turns(student, close, turns)
+    same_turns(student, parts, close, turns)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("read_turn")
-def test_cut(student, rng, close):
+def test_cut(student, rng, close, parts):
     """What follows the first action is dropped, and an observation of the model's own with all that follows it."""
     turns = [turn(rng, f"tool{i}", words(rng, 2), shape=i, tail=i) for i in range(1, 5)]
     said, fake = words(rng, 3), words(rng, 1)
@@ -113,12 +111,12 @@ def test_cut(student, rng, close):
         )
     turns.append(Turn(f"Observation: {fake}\nAction: look[{fake}]", "", None))
     turns.append(Turn(f"Action: look {said}\nAction: look[{fake}]", f"Action: look {said}", None))
-    same_turns(student, close, turns)
+    same_turns(student, parts, close, turns)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("read_turn")
-def test_no_action(student, rng, close):
+def test_no_action(student, rng, close, parts):
     """Without an action line in the right form the action is None, and the text is kept to its end."""
     said, other = words(rng, 2), words(rng, 1)
     kept = [
@@ -146,7 +144,7 @@ def test_no_action(student, rng, close):
     ]
     turns.append(Turn(f"Action: look[{said}\n{other}]", f"Action: look[{said}", None))
     turns.append(turn(rng, "look", other, tail=1))
-    same_turns(student, close, turns)
+    same_turns(student, parts, close, turns)
 
 
 # --- task 2 ---
