@@ -301,6 +301,10 @@ def test_padding(student, rng, close, backward):
         expected = clean(z, y, mask)
         z[~mask], y[~mask] = value, int(rng.choice([-1, 99]))
         same_loss(student, close, backward, f"padding of {value}", z, y, mask, expected)
+    z, y, mask = logits(rng, 7, 4)
+    expected = clean(z, y, mask)
+    z[~mask], y[~mask] = torch.tensor([-math.inf, 1.0, math.nan, math.inf], dtype=torch.float64), -1
+    same_loss(student, close, backward, "padding of all kinds", z, y, mask, expected)
     z, y, mask = logits(rng, 4, 3)
     nothing = torch.tensor(0.0, dtype=torch.float64), torch.zeros_like(z)
     z[1], y[1] = math.nan, -100
