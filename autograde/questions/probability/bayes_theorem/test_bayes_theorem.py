@@ -152,8 +152,10 @@ def test_mixed_results(student, rng, apparatus, raises):
     check_all(apparatus, student.posterior_after, cases, whats)
     cases = [[[some(rng)[0], (1, 1), (1, 4)], [True, False, True]]]
     cases += [[[some(rng)[0], (1, 4), (0, 1)], [False, True, False]]]
+    cases += [[[some(rng)[0], (1, 1), (0, 1)], [True, True]]]
     whats = ["posterior after a negative result of a test that never misses"]
     whats += ["posterior after a positive result of a test without false positives"]
+    whats += ["posterior after two positive results of a test that never errs"]
     check_all(apparatus, student.posterior_after, cases, whats)
     for numbers, results in [
         ([(1, 3), (1, 1), (0, 1)], [True, False]),

@@ -65,8 +65,8 @@ def test_cross_entropy(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("cross_entropy")
-def test_ignored(student, rng, close, raises):
-    """Padding changes nothing, whatever number marks it; where nothing counts there is a ValueError."""
+def test_ignored(student, rng, close, raises, carried):
+    """Padding does not count and stays in place, whatever number marks it; where nothing counts: ValueError."""
     for ignore, c in [(-100, 5), (-1, 3), (255, 4), (-100, 120)]:
         logits, labels = examples(rng, 12, c)
         labels[rng.permutation(12)[:5]] = ignore
@@ -77,6 +77,9 @@ def test_ignored(student, rng, close, raises):
             actual = student.cross_entropy(logits, labels, ignore=ignore)
         what = f"the loss of 7 examples and 5 with the label {ignore}, {c} classes"
         close(actual, expected, rtol=1e-9, what=what, dtype=False)
+    _, (args, _) = carried(student.cross_entropy, logits.copy(), labels.copy())
+    close(args[0], logits, rtol=0, atol=0, what="the logits after the call")
+    close(args[1], labels, what="the labels after the call")
     with raises(ValueError):
         student.cross_entropy(logits, np.full(12, -100))
 
@@ -124,7 +127,7 @@ def lowest(contexts, labels):
 @pytest.mark.points(1)
 @pytest.mark.task("lowest_loss")
 def test_lowest_loss(student, rng, close):
-    """Equal inputs with different labels set the floor: numbers, strings and tuples as inputs."""
+    """Equal inputs with different labels set the floor: numbers, strings and tuples, also side by side."""
     for n, many in [(6, 2), (25, 4), (60, 12)]:
         numbers = [int(x) for x in many * rng.uniform(0, 1, n) ** 2]  # some inputs come more often
         labels = [int(y) for y in rng.integers(0, 3, n) + np.array(numbers) % 2]
@@ -134,6 +137,11 @@ def test_lowest_loss(student, rng, close):
             what = f"the lowest loss of {n} examples"
             actual = student.lowest_loss(contexts, labels)
             close(actual, lowest(contexts, labels), rtol=1e-9, what=what, dtype=False)
+    contexts = [1, "1", 1, "1", (1,), 1, ("1", 2), (1,), ("1",)]
+    labels = [-1, 3, 0, 3, 5, 0, 5, 7, 7]
+    actual = student.lowest_loss(contexts, labels)
+    what = "the lowest loss of inputs of different kinds"
+    close(actual, lowest(contexts, labels), rtol=1e-9, what=what, dtype=False)
 
 
 @pytest.mark.points(1)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import tracemalloc
 from fractions import Fraction
 
 
@@ -54,3 +57,27 @@ def streamed(function, streams):
 
         answers.append(_plain(function(stream())))
     return answers, most
+
+
+class Nowhere(io.TextIOBase):
+    """Where 20,000 lines of somebody's print leave no trace."""
+
+    def write(self, text):
+        """Forget it."""
+        return len(text)
+
+
+def hoards(function, values, limit):
+    """Whether the function takes more than `limit` bytes for a stream of these values."""
+    function(value for value in values[:3])  # what it imports is not counted
+    tracing = tracemalloc.is_tracing()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        with contextlib.redirect_stdout(Nowhere()):
+            function(value for value in values)
+        return tracemalloc.get_traced_memory()[1] - before > limit
+    finally:
+        if not tracing:
+            tracemalloc.stop()

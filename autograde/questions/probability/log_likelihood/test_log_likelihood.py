@@ -90,8 +90,11 @@ def test_float64(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("first_underflow_n")
 def test_float32(student, rng, close):
-    """In float32 the very n is found: every product is rounded to float32."""
+    """In float32 the very n is found: p and every product are rounded to float32."""
     very_n(student, rng, close, "float32", 1e-25, 0.49)
+    for p, name in ((0.5 + 1e-9, "0.5 + 1e-9"), (0.5 - 1e-9, "0.5 - 1e-9")):
+        actual = student.first_underflow_n(p, "float32")
+        close(actual, underflow(p, "float32"), what=f"first_underflow_n({name}, 'float32')", dtype=False)
 
 
 @pytest.mark.points(1)
@@ -117,10 +120,10 @@ def gap(k, n, whole):
     return (math.log(exact[best]) - math.log(rest) if rest else math.inf), best
 
 
-def candidates(rng, k, n, count, extra=()):
+def candidates(rng, k, n, count, extra=(), lowest=1):
     """A grid of multiples of 1/1024 in random order, without a tie at the top, and the index of the best."""
     while True:
-        whole = rng.permutation([*rng.choice(np.arange(1, 1024), count, replace=False), *extra]).tolist()
+        whole = rng.permutation([*rng.choice(np.arange(lowest, 1024), count, replace=False), *extra]).tolist()
         ahead, best = gap(k, n, whole)
         if ahead > 1e-3 and 0 < best < len(whole) - 1:
             return np.array(whole) / 1024, best
@@ -143,8 +146,8 @@ def test_best_theta(student, rng, close):
         student.best_theta(k, 60, grid), best, what="best_theta for 60 flips, few of them heads", dtype=False
     )
     n = 1_000_000
-    grid = np.array([0.9, 0.31, 0.29, 0.301, 0.5])
-    close(student.best_theta(300_000, n, grid), 3, what=f"best_theta for {n} flips", dtype=False)
+    grid = np.array([0.9, 0.31, 0.29, 0.30009, 0.30008, 0.30007, 0.5])
+    close(student.best_theta(300_000, n, grid), 5, what=f"best_theta for {n} flips", dtype=False)
 
 
 @pytest.mark.points(1)
@@ -164,6 +167,9 @@ def test_best_theta_edges(student, rng, close):
         close(
             student.best_theta(0, n, grid), best, what=f"best_theta for {n} flips with no heads", dtype=False
         )
+    grid, best = candidates(rng, 2, 1000, 7, extra=(0, 1024), lowest=800)
+    what = "best_theta for 2 heads in 1000 flips, where 0 is the nearest candidate"
+    close(student.best_theta(2, 1000, grid), best, what=what, dtype=False)
 
 
 def both(student, x, theta):

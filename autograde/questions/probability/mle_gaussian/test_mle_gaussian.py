@@ -126,7 +126,8 @@ def test_no_maximum(student, rng, close, raises):
 
 def source(rng, m):
     """m different values that are equally likely: their mean, their variance, and pairs for the apparatus."""
-    values = [Fraction(int(v), 4) for v in rng.choice(np.arange(-30, 31), m, replace=False)]
+    over = 4 if m < 5 else 10_007  # what is computed with floats has not all digits of these
+    values = [Fraction(int(v), over) for v in rng.choice(np.arange(-30, 31), m, replace=False)]
     mean = sum(values) / Fraction(m)
     variance = sum((u - v) ** 2 for u in values for v in values) / (2 * m * m)
     return mean, variance, [(v.numerator, v.denominator) for v in values]

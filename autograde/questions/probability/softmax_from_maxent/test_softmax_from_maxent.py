@@ -70,7 +70,8 @@ def test_boltzmann_limits(student, rng, close):
         expected = torch.softmax(torch.tensor(-beta * far), 0).numpy()
         what = "boltzmann of states far apart"
         close(student.boltzmann(far, beta), expected, rtol=1e-8, atol=1e-14, what=what, dtype=False)
-    E = rng.permutation(np.array([-3.0, 0.0, 2.0, 7.0, 7.0, 7.0, -3.0, 6.9999995, -2.9999995]))
+    near = np.nextafter([-3.0, 7.0], 0)  # the closest that there are
+    E = rng.permutation(np.array([-3.0, 0.0, 2.0, 7.0, 7.0, 7.0, -3.0, *near]))
     for beta, edge in ((math.inf, -3.0), (-math.inf, 7.0)):
         chosen = np.equal(E, edge)
         expected = chosen / chosen.sum()
@@ -96,7 +97,7 @@ def test_maxent(student, rng, close):
 def test_maxent_units(student, rng, close, carried):
     """Other units and another zero of the energy give the same distribution, and E is left as it was."""
     x = energies(rng, 5)
-    for unit, zero in [(2.5e-4, 0.0), (200.0, 0.0), (1.0, 500.0), (1.0, -500.0)]:
+    for unit, zero in [(1.001e-3 / np.ptp(x), 0.0), (200.0, 0.0), (1.0, 500.0), (1.0, -500.0)]:
         for place in (0.1, 0.85):
             E = unit * x + zero
             mean = float(E.min() + place * np.ptp(E))
@@ -104,6 +105,10 @@ def test_maxent_units(student, rng, close, carried):
             what = f"maxent of energies times {unit:g} plus {zero:g}, the mean at {place:.0%} of the range"
             close(actual, largest(E, mean), rtol=0, atol=2e-6, what=what, dtype=False)
             close(args[0], E, rtol=0, atol=0, what="E after the call")
+    E = rng.permutation(np.linspace(0, 1e-3, 21))
+    for mean in (1.2e-5, 9.88e-4):
+        what = f"maxent of 21 energies from 0 to 0.001, the mean {mean:g}"
+        close(student.maxent(E, mean), largest(E, mean), rtol=0, atol=2e-6, what=what, dtype=False)
 
 
 @pytest.mark.points(1)
@@ -149,14 +154,19 @@ def test_read_beta(student, rng, close):
 @pytest.mark.points(1)
 @pytest.mark.task("read_beta")
 def test_no_beta(student, rng, close, raises):
-    """Where ln p is no straight line in E there is a ValueError: one state off, equal energies with different p."""
+    """Where ln p is no straight line in E: ValueError; one state off, rare or not, equal energies with different p."""
     E = energies(rng, 5)
     p = torch.softmax(torch.tensor(-0.8 * E), 0).numpy()
     close(student.read_beta(E, p), 0.8, rtol=0, atol=1e-6, what="beta of 5 states", dtype=False)
+    rare = np.array([0.0, 20, 21, 22])
+    p_rare = torch.softmax(torch.tensor(-rare), 0).numpy()
+    close(student.read_beta(rare, p_rare), 1.0, rtol=0, atol=1e-6, what="beta of rare states", dtype=False)
     for k in range(5):
         off = p * np.where(np.arange(5) == k, 1.05, 1)
         with raises(ValueError):
             student.read_beta(E, off / off.sum())
+    with raises(ValueError):  # one of three that are hardly ever seen
+        student.read_beta(rare, p_rare * [1, 1, 1.01, 1])
     with raises(ValueError):
         student.read_beta(np.array([0.0, 0.0, 1.0]), np.array([0.5, 0.3, 0.2]))
     with raises(ValueError):
