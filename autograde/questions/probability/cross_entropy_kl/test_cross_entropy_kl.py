@@ -141,8 +141,8 @@ def loss(student_logits, teacher_logits):
 
 @pytest.mark.points(1)
 @pytest.mark.task("distillation")
-def test_distillation(student, rng, close):
-    """The loss is the mean over the examples of KL(teacher || student), for any number of them and of classes."""
+def test_distillation(student, rng, close, carried):
+    """The loss is the mean over the examples of KL(teacher || student), and no logits are changed."""
     for b, n in [(1, 2), (4, 7), (5, 5), (3, 1)]:
         logits = pair(rng, 2, b, n)
         what = f"the loss of {b} examples with {n} classes"
@@ -153,7 +153,10 @@ def test_distillation(student, rng, close):
         )
     logits = pair(rng, 3, 6, 4, torch.float32)
     what = "the loss of float32 logits"
-    close(student.distillation_loss(*logits), loss(*logits).float(), rtol=1e-4, what=what)
+    actual, (args, _) = carried(student.distillation_loss, *(x.clone() for x in logits))
+    close(actual, loss(*logits).float(), rtol=1e-4, what=what)
+    for name, before, after in zip(("student", "teacher"), logits, args, strict=True):
+        close(after, before, rtol=0, atol=0, what=f"the {name}'s logits after the call")
 
 
 @pytest.mark.points(1)
