@@ -99,11 +99,9 @@ def test_kl_zeros(student, rng, close, carried):
 
 @pytest.mark.points(1)
 @pytest.mark.task("two_directions")
-def test_two_directions(student):
+def test_two_directions(student, parts):
     """p is close to q in one direction, and far in the other."""
-    given = student.two_directions()
-    assert isinstance(given, (tuple, list)), "two_directions must return a tuple (p, q)"
-    assert len(given) == 2, f"two_directions must return p and q, not {len(given)} values"
+    given = parts(student.two_directions(), "p", "q", what="two_directions")
     found = []
     for name, value in zip("pq", given, strict=True):
         assert isinstance(value, (list, tuple, np.ndarray)), f"{name} must be a list or a NumPy array"
