@@ -424,6 +424,9 @@ def test_levels(student, rng, close):
             start, world = tree(rng, wide, 4, lambda n: (rng.permutation(n) - n / 2).tolist())
             what = f"a tree, breadth {breadth}, depth {depth}"
             cases.append((what, world, start, breadth, depth))
+    valley = {"a": ["ab"], "ab": ["abc"], "abc": ["abcd"], "abcd": []}
+    worth = {"a": 4, "ab": 5, "abc": 3, "abcd": 9}
+    cases.append(("values that fall and rise", World(valley, worth), "a", 1, 3))
     compare_searches(student, close, cases)
 
 
@@ -449,6 +452,9 @@ def test_ties_and_old_states(student, rng, close):
     cases.append(("a state that is shown twice", World(twice, worth), s, 2, 2))
     back = {s: [a, b], a: [b, c, s], b: [d], c: [], d: []}
     cases.append(("a state that was cut is shown again", World(back, worth), s, 1, 2))
+    both = {s: [a, b], a: [c], b: [d, c], c: [], d: []}
+    worth_both = worth | {c: 3, d: 2}
+    cases.append(("a state that two states show", World(both, worth_both), s, 2, 2))
     empty = {"": [a, b], a: [c], b: [d], c: [], d: []}
     cases.append(("start is an empty string", World(empty, {**worth, "": 9}), "", 2, 2))
     cases.append(("no state follows", World({"one": []}, {"one": 1}), "one", 2, 3))
