@@ -221,7 +221,9 @@ class _Conversation:
         except StudentError as error:
             return {"raised": {"type": (*error.kinds, "RuntimeError")[0], "message": str(error)}}
         except Exception as error:  # noqa: BLE001  a scripted tool may raise what it likes: it is the learner's to catch
-            return {"raised": {"type": type(error).__name__, "message": str(error)}}
+            # The text of a KeyError is that of its key in quotes.
+            message = error.args[0] if isinstance(error, KeyError) and len(error.args) == 1 else error
+            return {"raised": {"type": type(error).__name__, "message": str(message)}}
 
 
 def conversation(proxy: Student | Remote) -> _Conversation:

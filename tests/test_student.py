@@ -117,7 +117,7 @@ def apply(f, *args, **kwargs):
 def tolerant(f):
     try:
         return f(1)
-    except ZeroDivisionError as error:
+    except (ZeroDivisionError, KeyError) as error:
         return f"caught {error}"
 
 def guarded(f, x):
@@ -414,6 +414,15 @@ def test_callback_raises(student):
     assert student.tolerant(broken) == "caught by nothing"
     with raises(ZeroDivisionError):
         student.apply(broken, 1)
+
+
+def test_callback_raises_key_error(student):
+    """A KeyError arrives with its key, and not with the quotes that its text puts around it."""
+
+    def broken(_):
+        raise KeyError("x")
+
+    assert student.tolerant(broken) == "caught 'x'"
 
 
 def test_callback_that_asks(student):

@@ -344,7 +344,9 @@ def test_bytes(student, rng, close, carried):
     cases += [(dtype, 3, own) for dtype in SIZES for own in (True, False)] + [("bfloat16", 3, "huge")]
     for dtype, kv_heads, own in cases:
         layers, batch = rng.choice(range(2, 50), 2, replace=False).tolist()
-        length, quotient = int(rng.integers(1000, 200_000)), 8 * int(rng.integers(2, 20))
+        # One more, or whole blocks of 16, are two other lengths.
+        length = 16 * int(rng.integers(63, 12_500)) + int(rng.integers(1, 15))
+        quotient = 8 * int(rng.integers(2, 20))
         if own == "huge":  # odd factors, their product above 2⁵³: no float holds it
             layers, batch, length = 61, *(2 * rng.integers(10**6, 2 * 10**6, 2) + 1).tolist()
         config = {
