@@ -92,6 +92,7 @@ def examine_here(
     *,
     only: Collection[str] | None = None,
     known: Iterable[frozenset[str]] | None = None,
+    seed: int | None = None,
     limit: float | None = None,
 ) -> list[Examined]:
     """What the tests say of each namespace, in one inner run; it prints, and changes global random states.
@@ -101,9 +102,10 @@ def examine_here(
         namespaces: names of learners; each may go when the next is asked for.
         only: run these tests alone.
         known: for each namespace, the tests that are not run.
+        seed: the question's seed; None for that of check().
         limit: seconds for each request to them; None: no limit.
     """
-    seed = derived(0, question.slug)
+    seed = derived(0, question.slug) if seed is None else seed
     found: list[Examined] = []
     rows = zip(namespaces, known or itertools.repeat(frozenset[str]()), strict=False)
     examine(question, (Turn(Live(space, limit), seed, only, some) for space, some in rows), found.append)

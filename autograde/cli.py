@@ -133,7 +133,7 @@ def _laws(options: argparse.Namespace) -> int:
     from autograde.laws import examine_all
     from autograde.question import require_root
 
-    return examine_all(require_root(), options.slugs, jobs=options.jobs)
+    return examine_all(require_root(), options.slugs, jobs=options.jobs, seed=options.seed)
 
 
 def _recognise(options: argparse.Namespace) -> int:
@@ -152,7 +152,8 @@ def _new(options: argparse.Namespace) -> int:
 
     for path in make(require_root(), options.topic, options.slug):
         print(f"wrote  {path}")
-    print(f"next: autograde release && autograde solutions && autograde laws {options.slug}")
+    topic = options.topic
+    print(f"next: autograde release {topic} && autograde solutions {topic} && autograde laws {options.slug}")
     return 0
 
 
@@ -241,6 +242,9 @@ def _parser() -> argparse.ArgumentParser:
     laws = commands.add_parser("laws", help="prove the questions: graders, mistakes, variants, releases")
     laws.add_argument("slugs", nargs="*", help="questions (default: all)")
     laws.add_argument("--jobs", type=_positive, help="questions at a time (default: one a core)")
+    laws.add_argument(
+        "--seed", type=int, default=0, help="inputs of another course (default: those of check)"
+    )
     laws.set_defaults(run=_laws)
 
     recognise = commands.add_parser("recognise", help="how mistakes are recognised when written differently")

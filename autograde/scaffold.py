@@ -30,7 +30,7 @@ def test_doubles(student, rng, close):
     close(student.{slug}(x), x + x)
 '''
 
-MISTAKES = """# At least 3 at difficulty 1, else 5; a change to the reference solution each.
+MISTAKES = """# At least 5 (3 at difficulty 1, 10 for a coding question); a change to the reference solution each.
 # [squares]
 # cell = "{slug}"
 # old = "2 * x"
@@ -38,12 +38,18 @@ MISTAKES = """# At least 3 at difficulty 1, else 5; a change to the reference so
 # says = "What they did, in a sentence. What to think about, in another."
 """
 
-VARIANTS = """# At least 2 correct solutions that look different.
+VARIANTS = """# At least 2 (4 for a coding question) correct solutions that look different.
 # [sum]
 # cell = "{slug}"
 # old = "2 * x"
 # new = "x + x"
 """
+
+TITLE = """# {title}
+
+> **The interviewer asks:** {what} The question in our own words.
+
+**Difficulty** ●○○○○ &nbsp;·&nbsp; **Time** 20 minutes &nbsp;·&nbsp; **Points** 1"""
 
 SOLUTION = '''def {slug}(x):
     """Double every entry.
@@ -116,11 +122,7 @@ def _notebook(question: Question) -> dict[str, Any]:
         return _cell("markdown", name, f"{heading}\n\n{PLACEHOLDER} {what}", locked=True)
 
     cells = [
-        words(
-            "title",
-            f"# {question.title}",
-            "The question as an interviewer asks it; difficulty, minutes, points.",
-        ),
+        _cell("markdown", "title", TITLE.format(title=question.title, what=PLACEHOLDER), locked=True),
         _cell("code", "setup", "import numpy as np\n\nfrom autograde import check", locked=True),
         words(
             "idea", "## The idea", "At most 150 words and the formulas: enough to start, not the algorithm."
@@ -148,7 +150,7 @@ def _notebook(question: Question) -> dict[str, Any]:
             "id": "answer-1",
             "metadata": {"tags": ["answer"]},
             "source": f"## Answer\n\n{PLACEHOLDER} The derivation, five spoken sentences, what people get wrong, "
-            "one thing to read.",
+            "one thing to read. A plot is a code cell with the tag `answer` and an `alt` in its metadata.",
         },
     ]
     return {"cells": cells, "metadata": _METADATA, "nbformat": 4, "nbformat_minor": 5}

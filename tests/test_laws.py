@@ -235,6 +235,24 @@ def test_law_2_test_that_is_broken_itself(root: Path, grader: Grader) -> None:
     assert violation.do == "mend the test"
 
 
+def test_inputs_of_another_course(root: Path, grader: Grader) -> None:
+    """The laws can be proven under the seed of any course: the tests then draw other inputs."""
+    question = planted(
+        root,
+        "test_double_it.py",
+        '''
+
+@pytest.mark.points(1)
+def test_drawn(student, rng):
+    """says what it drew"""
+    assert False, f"drew {rng.integers(10**9)}"
+''',
+    )
+    first, again, other = (only(behaviour.examine(question, grader, seed), 2).what for seed in (0, 0, 1))
+    assert "drew" in first
+    assert (first == again, first == other) == (True, False)
+
+
 def test_law_2_variant_that_can_not_run(root: Path, grader: Grader) -> None:
     """What a variant loses for one reason is said once, with the names of the tests."""
     question = planted(root, "variants.toml", '[torn]\ncell = "double_it"\nwhole = "def double_it(x)"\n')
@@ -390,7 +408,9 @@ def test_law_4_mistake_that_is_told_as_another(
     ]
     question.mistakes.write_text("".join(tables[::order]), encoding="utf-8")
     violation = only(behaviour.examine(question, grader), 4)
-    assert says(violation, f"double_it: [{name}]", f"is told as [{told}]", "an input that tells them apart")
+    assert says(
+        violation, f"double_it: [{name}]", f"is told as [{told}]", "an input first that tells them apart"
+    )
 
 
 def test_law_4_mistake_that_is_no_python(root: Path, grader: Grader) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from checkout import CHECKOUT
 
-from autograde import laws
+from autograde import laws, mistakes
 from autograde.grading import Grader
 from autograde.laws import files
 from autograde.question import Question, questions
@@ -25,6 +25,13 @@ def patient() -> Iterator[Grader]:
 def test_every_file_has_its_place_and_is_fresh() -> None:
     """Names agree in every tree, nothing is unexpected, release and solutions are what the source gives."""
     assert [str(v) for v in (*files.names(CHECKOUT), *files.freshness(CHECKOUT, QUESTIONS))] == []
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.slug)
+def test_enough_mistakes_and_variants(question: Question) -> None:
+    """Every question is proven by at least 5 mistakes, 3 at difficulty 1, and by 2 variants."""
+    assert len(mistakes.mistakes(question)) >= (3 if question.difficulty == 1 else 5)
+    assert len(mistakes.variants(question)) >= 2
 
 
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.slug)

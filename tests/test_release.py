@@ -116,13 +116,15 @@ def test_a_solution_that_raises_is_refused(root: Path) -> None:
 
 
 def test_a_solution_that_fails_its_check_is_refused(root: Path) -> None:
-    """A reference solution that loses a point stops the making of solutions."""
+    """A reference solution that loses a point stops the making of solutions; the error says how to see its card."""
     question = find("add_up", root)
     notebook = nbformat.read(question.source, as_version=4)
     cell = cell_of(notebook, "add_up")
-    cell.source = cell.source.replace("sum(xs)", "0")
+    cell.source = cell.source.replace("sum(xs)", "sum(xs) - 1")
     write(question.source, notebook)
-    with pytest.raises(ReleaseError, match="cell check raised"):
+    with pytest.raises(
+        ReleaseError, match=r"cell check raised .*`autograde check source/warmup/add_up\.ipynb`"
+    ):
         make_solutions(root)
 
 

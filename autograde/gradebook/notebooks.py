@@ -43,7 +43,9 @@ class RunSolution(Execute):
         nb.metadata = metadata
         errors = list(raised(nb))
         if errors:
-            name = resources["nbgrader"]["notebook"]
+            name, topic = resources["nbgrader"]["notebook"], resources["nbgrader"]["assignment"]
+            if any(" raised NotYet: " in error for error in errors):
+                errors.append(f"`autograde check source/{topic}/{name}.ipynb` shows the card")
             raise SolutionError(f"the solution of {name} does not run: {'; '.join(errors)}")
         return nb, resources
 

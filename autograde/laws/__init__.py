@@ -17,7 +17,12 @@ __all__ = ["Violation", "examine_all", "prove"]
 
 
 def examine_all(
-    root: Path, slugs: Sequence[str], *, jobs: int | None = None, say: Callable[[str], None] | None = None
+    root: Path,
+    slugs: Sequence[str],
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    say: Callable[[str], None] | None = None,
 ) -> int:
     """Prove the questions and say what is broken.
 
@@ -25,6 +30,7 @@ def examine_all(
         root: the checkout.
         slugs: which questions, none for all.
         jobs: how many questions at a time; None for one a core.
+        seed: the seed of a course; 0 is that of check().
         say: where the lines go; standard output by default.
 
     Returns:
@@ -41,7 +47,7 @@ def examine_all(
         for violation in found:
             say(str(violation))
 
-    with proving(chosen, max(1, min(jobs or os.cpu_count() or 1, total))) as proofs:
+    with proving(chosen, max(1, min(jobs or os.cpu_count() or 1, total)), seed) as proofs:
         found = [*files.names(root), *files.freshness(root, chosen)]  # while the processes warm up
         tell("files", 0, 0, found)
         broken += len(found)

@@ -25,11 +25,11 @@ from autograde.verdict import Outcome
 REFERENCE = "the reference"
 
 
-def examine(question: Question, grader: Grader) -> list[Violation]:
-    """Everything that running the question shows."""
+def examine(question: Question, grader: Grader, course: int = 0) -> list[Violation]:
+    """Everything that running the question shows, under the seed of a course."""
     for _ in rewritten(question):
         pass  # reading rewrites.toml raises where it does not fit the variants any more
-    seed = derived(0, question.slug)
+    seed = derived(course, question.slug)
     reference = _room(question, grader, seed, ())
     wrong_reference = list(_full_marks(question, REFERENCE, reference))
     if wrong_reference:
@@ -50,7 +50,11 @@ def examine(question: Question, grader: Grader) -> list[Violation]:
         *nothing_for_nothing(question, grader, seed, reference),
         *_mistakes(question, reference, {change[0]: room[name] for name, change in wrong.items()}),
         *_same_here(
-            question, {REFERENCE: (), **right, **wrong}, {REFERENCE: reference, **room}, grader.limits.call_s
+            question,
+            {REFERENCE: (), **right, **wrong},
+            {REFERENCE: reference, **room},
+            seed,
+            grader.limits.call_s,
         ),
         *_reach_no_further(question, grader, seed, room),
     ]
@@ -112,11 +116,11 @@ def _mistakes(
                 4,
                 f"{question.slug}: [{change.name}]",
                 "loses no point",
-                "write the test that it must fail: it is a hole",
+                "write the test that it must fail: it is a hole, or the change changes nothing",
             )
         elif set(told := _told(examined, known, wrong)) != {change.name}:
             names = " and ".join(f"[{name}]" for name in dict.fromkeys(told)) or "nothing"
-            do = "merge them, or add an input that tells them apart"
+            do = 'merge them, or put an input first that tells them apart; where only calls differ, by = "message"'
             yield Violation(4, f"{question.slug}: [{change.name}]", f"is told as {names}", do)
         yield from _broken(question, change.name, examined)
     ran = {v.test for v in reference.verdicts if not v.outcome.is_open}
@@ -156,13 +160,14 @@ def _same_here(
     question: Question,
     programs: Mapping[str, tuple[Change, ...]],
     room: Mapping[str, Examined],
+    seed: int,
     limit: float,
 ) -> Iterator[Violation]:
     """Law 8; a request to one of the programs may take so many seconds."""
     known = [unreached(question, changes, room[REFERENCE].seen) for changes in programs.values()]
     with globals_kept(), silent():
         spaces = staged_in_turn(mistakes.solved(question, *change) for change in programs.values())
-        found = examine_here(question, spaces, known=known, limit=limit)
+        found = examine_here(question, spaces, known=known, seed=seed, limit=limit)
     live = {name: completed(examined, found[0]) for name, examined in zip(programs, found, strict=True)}
     changes = mistakes.mistakes(question)
     known_live, known_room = (

@@ -37,39 +37,41 @@ class Proof:
     done: int
 
 
-def prove(question: Question, grader: Grader) -> list[Violation]:
+def prove(question: Question, grader: Grader, seed: int = 0) -> list[Violation]:
     """What one question breaks.
 
     Args:
         question: the question.
         grader: a warm grader.
+        seed: the seed of a course.
     """
     try:
         found = [*notebooks.secrets(question), *notebooks.rendering(question)]
         tests = grader.tests(question)
         found += notebooks.points(question, tests)
-        return found + behaviour.examine(question, grader)
+        return found + behaviour.examine(question, grader, seed)
     except (QuestionError, GraderError, SubmissionError) as error:
         return [Violation(0, question.slug, str(error), "mend the file, then run the laws again")]
 
 
 @contextmanager
-def proving(questions: Sequence[Question], jobs: int) -> Iterator[Iterator[Proof]]:
+def proving(questions: Sequence[Question], jobs: int, seed: int = 0) -> Iterator[Iterator[Proof]]:
     """Begin to prove all questions; what it gives are the proofs, in the order of the questions.
 
     Args:
         questions: what to prove.
         jobs: how many processes; with 1 it is this one.
+        seed: the seed of a course.
     """
     if jobs == 1:
         with Grader() as grader:
             grader.zygote.start()
-            yield (Proof(q, prove(q, grader), done) for done, q in enumerate(questions, 1))
+            yield (Proof(q, prove(q, grader, seed), done) for done, q in enumerate(questions, 1))
         return
     with _pool(jobs) as pool:
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the parent's to handle
         try:
-            futures = [pool.submit(_prove, question) for question in questions]
+            futures = [pool.submit(_prove, question, seed) for question in questions]
         finally:
             signal.signal(signal.SIGINT, before)
         yield (
@@ -116,5 +118,5 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _prove(question: Question) -> list[Violation]:
-    return prove(question, _grader)
+def _prove(question: Question, seed: int) -> list[Violation]:
+    return prove(question, _grader, seed)

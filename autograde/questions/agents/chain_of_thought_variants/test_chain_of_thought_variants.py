@@ -49,6 +49,7 @@ def test_marker(student, rng, close):
         [
             (f"{a} and {b} make {c}. The answer is {c}.", c),
             (f"The answer is {a}. Wait, {b} are gone.\nThe answer is {c}.", c),
+            (f"The answer is {a}. No, the answer is {c}.", c),
             (f"The answer is {a}, for {b} and {c} are {said}.", a),
             (f"THE ANSWER IS {b}\n{c} {said}", b),
             (f"Final Answer:{c} ({a})\n\n{said} {b}\n", c),
@@ -73,7 +74,7 @@ def test_marker(student, rng, close):
 def test_one_string_for_each_number(student, rng, close):
     """Equal numbers give equal strings, whatever commas, zeros and signs they are written with, and keep all digits."""
     a, b, c = number(rng, 2), number(rng, 3), number(rng, 4)
-    long = number(rng, 30)
+    long, endless = number(rng, 30), number(rng, 5000)
     forms = {
         f"{a}.": a,
         f"{a}.0": a,
@@ -81,6 +82,7 @@ def test_one_string_for_each_number(student, rng, close):
         f"{a}0.00": f"{a}0",
         f"${b},000": f"{b}000",
         f"{b},{a}0,{b}.{a}0": f"{b}{a}0{b}.{a}",
+        f"{a},00,000": f"{a}00000",
         f"**{c}.{b}**": f"{c}.{b}",
         f"0.0{a}00": f"0.0{a}",
         f"-{c}": f"-{c}",
@@ -93,9 +95,11 @@ def test_one_string_for_each_number(student, rng, close):
         f"{a}, {b}": a,
         f"{a}.{b}.{c}": f"{a}.{b}",
         f"{c}%": c,
+        f"x² = {b} m²": b,
         f"{b}e{a}": b,
         f"{long}": long,
         f"-{long}.{long}000": f"-{long}.{long}",
+        f"{endless}": f"{endless}",
     }
     read(student, close, [(f"The answer is {written}", due) for written, due in forms.items()])
 
@@ -149,14 +153,12 @@ def samples_due(given):
     return len(given)
 
 
-def vote(student, rng, given):
+def vote(student, rng, parts, given):
     """What the learner's vote returns, its form checked, and the model."""
     model = Model(rng, given)
     found = student.self_consistency(model.llm, model.question, len(given))
     what = f"samples {shown(given)}"
-    assert isinstance(found, tuple | list), f"{what}: self_consistency must return a pair (answer, votes)"
-    assert len(found) == 2, f"{what}: self_consistency must return a pair, not {len(found)} values"
-    answer, votes = found
+    answer, votes = parts(found, "answer", "votes", what=f"{what}: self_consistency")
     assert answer is None or isinstance(answer, str), f"{what}: the answer must be a string or None"
     assert isinstance(votes, dict), f"{what}: the votes must be a dict"
     assert model.prompts, f"{what}: llm was not called"
@@ -168,13 +170,13 @@ def shown(given):
     return ", ".join(a or "none" for a in given)
 
 
-def compare_votes(student, rng, close, scripts):
+def compare_votes(student, rng, parts, close, scripts):
     """All of the scripts are played, then compared: the winner, the votes, the number of calls.
 
     Returns:
         The models.
     """
-    played = [vote(student, rng, given) for given in scripts]
+    played = [vote(student, rng, parts, given) for given in scripts]
     for given, (answer, votes, model) in zip(scripts, played, strict=True):
         drawn, what = samples_due(given), f"samples {shown(given)}"
         close(answer, winner(given), what=f"{what}: the winner")
@@ -204,7 +206,7 @@ def tied(given):
 
 @pytest.mark.points(1)
 @pytest.mark.task("self_consistency")
-def test_vote(student, rng, close):
+def test_vote(student, rng, parts, close):
     """The most frequent answer wins, and of several the one that was given first; the prompt is the same each time."""
     # Undecided until the last sample, so that nothing rests on stopping.
     late = lambda given: samples_due(given) == len(given)  # noqa: E731
@@ -214,7 +216,7 @@ def test_vote(student, rng, close):
     scripts += scripts_of(rng, 4, 4, 0, lambda given: late(given) and len(set(given)) == 4, 1)
     a, b, c = (str(x) for x in rng.permutation(90)[:3] + 10)
     scripts += [[c, a, b, b, a], [a, b, b, c, c], [b, a, a, c, c], ["9", "10", "10", "9", a]]
-    for model in compare_votes(student, rng, close, [given for given in scripts if late(given)]):
+    for model in compare_votes(student, rng, parts, close, [given for given in scripts if late(given)]):
         assert len(set(model.prompts)) == 1, "the prompt changes from one sample to the next"
         assert model.prompts[0] != model.question, "the prompt is the bare question"
         assert model.prompts[0] == model.wanted, (
@@ -224,19 +226,19 @@ def test_vote(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("self_consistency")
-def test_no_answer(student, rng, close):
+def test_no_answer(student, rng, parts, close):
     """A sample without an answer is one of the n and has no vote; if none has an answer, there is no winner."""
     late = lambda given: samples_due(given) == len(given)  # noqa: E731
     a, b = (str(x) for x in rng.permutation(90)[:2] + 10)
     scripts = [[None], [None] * 4, [None, None, None, a], [a, None, b, b], [None, a, None, None, b, b]]
     scripts += [[None, "0", a, "0", a], ["0", a, a, None, "0"]]
     scripts += scripts_of(rng, 6, 2, 0.5, lambda given: late(given) and given.count(None) > 2, 4)
-    compare_votes(student, rng, close, [given for given in scripts if late(given)])
+    compare_votes(student, rng, parts, close, [given for given in scripts if late(given)])
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("self_consistency")
-def test_stop(student, rng, close):
+def test_stop(student, rng, parts, close):
     """Sampling stops as soon as the rest can't change the winner, and not before."""
     a, b = (str(x) for x in rng.permutation(90)[:2] + 10)
     scripts = [[a] * n for n in (2, 3, 6, 7)]
@@ -245,7 +247,7 @@ def test_stop(student, rng, close):
     early = lambda given: samples_due(given) < len(given)  # noqa: E731
     for n, kinds, none in ((5, 2, 0), (6, 3, 0), (6, 2, 0.3), (7, 2, 0.2)):
         scripts += scripts_of(rng, n, kinds, none, early, 3)
-    compare_votes(student, rng, close, scripts)
+    compare_votes(student, rng, parts, close, scripts)
 
 
 # --- task 3 ---
@@ -422,6 +424,9 @@ def test_levels(student, rng, close):
             start, world = tree(rng, wide, 4, lambda n: (rng.permutation(n) - n / 2).tolist())
             what = f"a tree, breadth {breadth}, depth {depth}"
             cases.append((what, world, start, breadth, depth))
+    valley = {"a": ["ab"], "ab": ["abc"], "abc": ["abcd"], "abcd": []}
+    worth = {"a": 4, "ab": 5, "abc": 3, "abcd": 9}
+    cases.append(("values that fall and rise", World(valley, worth), "a", 1, 3))
     compare_searches(student, close, cases)
 
 
@@ -447,6 +452,11 @@ def test_ties_and_old_states(student, rng, close):
     cases.append(("a state that is shown twice", World(twice, worth), s, 2, 2))
     back = {s: [a, b], a: [b, c, s], b: [d], c: [], d: []}
     cases.append(("a state that was cut is shown again", World(back, worth), s, 1, 2))
+    both = {s: [a, b], a: [c], b: [d, c], c: [], d: []}
+    worth_both = worth | {c: 3, d: 2}
+    cases.append(("a state that two states show", World(both, worth_both), s, 2, 2))
+    empty = {"": [a, b], a: [c], b: [d], c: [], d: []}
+    cases.append(("start is an empty string", World(empty, {**worth, "": 9}), "", 2, 2))
     cases.append(("no state follows", World({"one": []}, {"one": 1}), "one", 2, 3))
     loop = {"one": ["two", "one"], "two": ["one", "two"]}
     cases.append(("a circle", World(loop, {"one": 1, "two": -math.inf}), "one", 1, 5))

@@ -204,7 +204,8 @@ def test_causal(student, rng, close):
         weights = weights_for(rng, 8)
         query, key, value = inputs_for(rng, 2, 4, 6, 8)
         mask = some_allowed(rng, *shape)
-        mask[..., 0] = True
+        # Something to see, something hidden in the past, something shown in the future: "and", "or" and either differ.
+        mask[..., 0], mask[..., 1], mask[..., -1] = True, False, True
         expected = oracle(weights, 2, query, key, value, mask & past(4, 6))
         actual = built(student, weights, 2)(query, key, value, mask=mask, causal=True)
         close(actual, expected, what=f"causal attention with a mask {shape}", **LOOSE)

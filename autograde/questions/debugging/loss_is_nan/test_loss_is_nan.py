@@ -243,7 +243,7 @@ def growing(rng, steps):
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
 def test_later(student, rng, apparatus, parts):
-    """A bad gradient in the first step is told from steps that are too large, and a huge finite loss is healthy."""
+    """A bad gradient in the first step is told from steps that are too large, and a large finite loss is healthy."""
     cases = [run(rng, "length") for _ in range(3)]
     for rate in (1e3, 1e5):
         case, _ = run(rng, rate=rate)

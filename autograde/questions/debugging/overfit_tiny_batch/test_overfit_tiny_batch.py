@@ -102,7 +102,7 @@ def spec(rng, **changes):
     weights, biases = net(rng, (d, *rng.integers(5, 9, depth - 1).tolist(), classes))
     x, y = batch(rng, 12, d, classes)
     kind = int(rng.integers(3))
-    rate = float(np.exp(rng.uniform(math.log(0.003), math.log(0.05))))
+    rate = float(np.exp(rng.uniform(math.log(0.01), math.log(0.2))))
     found = {
         "weights": weights,
         "biases": biases,

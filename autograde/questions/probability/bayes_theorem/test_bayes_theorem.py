@@ -92,11 +92,9 @@ def by_loop(prior, sensitivity, rate, u, v):
     return positive, both
 
 
-def counted(student, rates, u, v, close, what):
+def counted(student, parts, rates, u, v, close, what):
     """Compare the learner's two counts with those of the loop."""
-    given = student.simulate(*rates, u, v)
-    assert isinstance(given, (tuple, list)), "simulate must return a tuple of two counts"
-    assert len(given) == 2, f"simulate must return two counts, not {len(given)} values"
+    given = parts(student.simulate(*rates, u, v), "positive", "positive and ill", what="simulate")
     expected = by_loop(*rates, u, v)
     names = ("the number of positive tests", "the number of ill patients among the positive")
     for name, one, right in zip(names, given, expected, strict=True):
@@ -105,7 +103,7 @@ def counted(student, rates, u, v, close, what):
 
 @pytest.mark.points(2)
 @pytest.mark.task("simulate")
-def test_simulate(student, rng, close):
+def test_simulate(student, rng, close, parts):
     """The positive tests, and the ill among them, are counted for any rates and any number of patients."""
     for n, rates in [
         (2000, (0.3, 0.8, 0.15)),
@@ -115,16 +113,16 @@ def test_simulate(student, rng, close):
         (50, (1.0, 0.4, 0.9)),
     ]:
         u, v = rng.random((2, n))
-        counted(student, rates, u, v, close, f"{n} patients with a prior of {rates[0]}")
+        counted(student, parts, rates, u, v, close, f"{n} patients with a prior of {rates[0]}")
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("simulate")
-def test_simulate_edges(student, rng, close, carried):
+def test_simulate_edges(student, rng, close, carried, parts):
     """A number equal to a rate is not less than it: neither ill nor positive; u and v are left as they were."""
     rates = (0.25, 0.75, 0.5)
     u, v = (rng.permutation(np.repeat(np.arange(8) / 8, 40)) for _ in range(2))
-    counted(student, rates, u, v, close, "with numbers that equal the rates")
+    counted(student, parts, rates, u, v, close, "with numbers that equal the rates")
     _, (args, _) = carried(student.simulate, *rates, u.copy(), v.copy())
     close(args[3], u, rtol=0, atol=0, what="u after the call")
     close(args[4], v, rtol=0, atol=0, what="v after the call")

@@ -99,11 +99,9 @@ def test_kl_zeros(student, rng, close, carried):
 
 @pytest.mark.points(1)
 @pytest.mark.task("two_directions")
-def test_two_directions(student):
+def test_two_directions(student, parts):
     """p is close to q in one direction, and far in the other."""
-    given = student.two_directions()
-    assert isinstance(given, (tuple, list)), "two_directions must return a tuple (p, q)"
-    assert len(given) == 2, f"two_directions must return p and q, not {len(given)} values"
+    given = parts(student.two_directions(), "p", "q", what="two_directions")
     found = []
     for name, value in zip("pq", given, strict=True):
         assert isinstance(value, (list, tuple, np.ndarray)), f"{name} must be a list or a NumPy array"
@@ -141,8 +139,8 @@ def loss(student_logits, teacher_logits):
 
 @pytest.mark.points(1)
 @pytest.mark.task("distillation")
-def test_distillation(student, rng, close):
-    """The loss is the mean over the examples of KL(teacher || student), for any number of them and of classes."""
+def test_distillation(student, rng, close, carried):
+    """The loss is the mean over the examples of KL(teacher || student), and no logits are changed."""
     for b, n in [(1, 2), (4, 7), (5, 5), (3, 1)]:
         logits = pair(rng, 2, b, n)
         what = f"the loss of {b} examples with {n} classes"
@@ -153,7 +151,10 @@ def test_distillation(student, rng, close):
         )
     logits = pair(rng, 3, 6, 4, torch.float32)
     what = "the loss of float32 logits"
-    close(student.distillation_loss(*logits), loss(*logits).float(), rtol=1e-4, what=what)
+    actual, (args, _) = carried(student.distillation_loss, *(x.clone() for x in logits))
+    close(actual, loss(*logits).float(), rtol=1e-4, what=what)
+    for name, before, after in zip(("student", "teacher"), logits, args, strict=True):
+        close(after, before, rtol=0, atol=0, what=f"the {name}'s logits after the call")
 
 
 @pytest.mark.points(1)

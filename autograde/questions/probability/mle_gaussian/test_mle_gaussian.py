@@ -52,23 +52,21 @@ def test_log_likelihood_edges(student, rng, close, raises):
             student.log_likelihood(x, 0.0, var)
 
 
-def estimates(student, x):
+def estimates(student, parts, x):
     """The learner's two numbers, or a failed assertion."""
-    given = student.mle(x)
-    assert isinstance(given, (tuple, list)), "mle must return a tuple (mu, var)"
-    assert len(given) == 2, f"mle must return two numbers, not {len(given)} values"
+    given = parts(student.mle(x), "mu", "var", what="mle")
     # a tensor of no dimension is as good as a number
     return [v.item() if isinstance(v, (torch.Tensor, np.ndarray)) and v.ndim == 0 else v for v in given]
 
 
 @pytest.mark.points(2)
 @pytest.mark.task("mle")
-def test_mle(student, rng, close):
+def test_mle(student, rng, close, parts):
     """Mean and variance are right for small and large samples, also around a million."""
     for n, middle, size in [(5, 3, 2), (2, 0, 1), (60, -1, 0.1), (400, 1e6, 1), (3, -1e6, 1)]:
         x = rng.normal(middle, size, n)
         values = x.tolist()
-        mu, var = estimates(student, x)
+        mu, var = estimates(student, parts, x)
         what = f"for {n} observations around {middle:g}"
         close(mu, statistics.fmean(values), rtol=1e-9, atol=1e-9 * size, what=f"the mean {what}", dtype=False)
         close(
@@ -83,12 +81,12 @@ def test_mle(student, rng, close):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mle")
-def test_maximum(student, rng, close, carried):
+def test_maximum(student, rng, close, carried, parts):
     """Both derivatives of the log-likelihood are 0 at the estimates, and nothing around them is more likely."""
     for n in (4, 2, 30):
         x = rng.normal(2, 3, n)
         given = []
-        for value, name in zip(estimates(student, x), ("mu", "var"), strict=True):
+        for value, name in zip(estimates(student, parts, x), ("mu", "var"), strict=True):
             assert isinstance(value, (int, float, np.number)), f"{name} must be a number"
             given.append(float(value))
         assert given[1] > 0, f"the variance of {n} different observations must be positive"
@@ -110,10 +108,10 @@ def test_maximum(student, rng, close, carried):
 
 @pytest.mark.points(1)
 @pytest.mark.task("mle")
-def test_no_maximum(student, rng, close, raises):
+def test_no_maximum(student, rng, close, raises, parts):
     """Observations that are all equal raise ValueError, in spite of rounding; nearly equal ones do not."""
     x = 0.1 + 1e-9 * rng.permutation(np.arange(6.0))
-    mu, var = estimates(student, x)
+    mu, var = estimates(student, parts, x)
     close(
         mu, statistics.fmean(x.tolist()), rtol=1e-9, what="the mean of nearly equal observations", dtype=False
     )
