@@ -43,9 +43,12 @@ def pick(rng, *options):
     return options[int(rng.integers(len(options)))]
 
 
-def unit(rng, kind, wrong=False):
-    """Modules of one kind, healthy in one of its ways or wrong; a fault is in the last of them."""
-    start = layer(rng)
+def unit(rng, kind, wrong=False, way=None):
+    """Modules of one kind, healthy or wrong in one of its ways; a fault is in the last of them.
+
+    A module more or less at the beginning: its place in the block says nothing about what it is.
+    """
+    start = [("d", torch.ones(ROWS))] * int(rng.integers(3)) + layer(rng)
     if kind == "half":
         size = 10 ** rng.uniform(6, 7) if wrong else 10 ** rng.uniform(0, 3)
         return [*start, ("c", drawn(rng, WIDTH, WIDTH, scale=size))]
@@ -58,10 +61,16 @@ def unit(rng, kind, wrong=False):
         some, eps = (True, 0.0) if wrong else pick(rng, (True, 1e-12), (False, 0.0))
         return [*start, ("d", padding(rng, some)), ("j", eps)]
     if kind == "log":
-        scale, eps = (2000.0, 0.0) if wrong else pick(rng, (2.0, 0.0), (2000.0, 1e-6))
+        if wrong:
+            zeros = [("h", 2000.0)], [("h", 2.0), ("d", padding(rng, True))]
+            return [*start, *(pick(rng, *zeros) if way is None else zeros[way]), ("i", 0.0)]
+        scale, eps = pick(rng, (2.0, 0.0), (2000.0, 1e-6))
         return [*start, ("h", scale), ("i", eps)]
     if kind == "zero":
-        empty, way = (False, 1) if wrong else pick(rng, (False, 0), (True, 2))
+        bad = (False, 1), (True, 3)
+        empty, way = (
+            pick(rng, (False, 0), (True, 2)) if not wrong else pick(rng, *bad) if way is None else bad[way]
+        )
         return [*start, ("f", visible(rng, empty), way)]
     assert kind == "empty"
     empty, way = (True, 0) if wrong else pick(rng, (False, 0), (True, 2))
@@ -79,7 +88,7 @@ FORWARD = {
 CAUSES = FORWARD | {"length": "sqrt_zero"}
 
 
-def blocks_of(rng, wrong=None, hidden=False):
+def blocks_of(rng, wrong=None, hidden=False, way=None):
     """The modules of a network with every kind of unit; the name of the module at fault or None."""
     kinds = [str(kind) for kind in rng.permutation(["half", "exp", "norm", "log", "empty", "length"])]
     if wrong == "zero":
@@ -87,7 +96,7 @@ def blocks_of(rng, wrong=None, hidden=False):
     stem = ("a", drawn(rng, WIDTH, WIDTH, scale=WIDTH**-0.5), drawn(rng, WIDTH, scale=0.3))
     blocks, place = [[stem]], None
     for kind in kinds:
-        parts = unit(rng, kind, kind == wrong)
+        parts = unit(rng, kind, kind == wrong, way)
         if kind == wrong:
             place = f"{len(blocks)}.{len(parts) - 1}"
         blocks.append(parts + [("k",)] * hidden)
@@ -103,30 +112,27 @@ def bad_rows(rng, value):
     return x, row
 
 
-def pairs(answers, count, function):
+def pairs(parts, answers, count, names, function):
     """The pairs that the learner's function returned."""
     assert isinstance(answers, list), "the calls gave no results"
     assert len(answers) == count, "the calls gave no results"
-    for found in answers:
-        assert isinstance(found, list | tuple), f"{function} must return a pair"
-        assert len(found) == 2, f"{function} must return a pair, not {len(found)} values"
-    return [tuple(found) for found in answers]
+    return [tuple(parts(found, *names, what=function)) for found in answers]
 
 
 # --- task 1 ---
 
 
-def same_places(student, apparatus, rng, cases):
+def same_places(student, apparatus, parts, rng, cases):
     """Ask about all networks, then compare."""
     cases = [cases[i] for i in rng.permutation(len(cases))]
     answer = apparatus.located(student.first_bad, [case for case, _ in cases])
     assert isinstance(answer, tuple), "the calls gave no results"
-    answers, left = answer
-    for number, (found, (_, due)) in enumerate(
-        zip(pairs(answers, len(cases), "first_bad"), cases, strict=True), 1
-    ):
+    answers, left, changed = answer
+    answers = pairs(parts, answers, len(cases), ("name", "phase"), "first_bad")
+    for number, (found, (_, due)) in enumerate(zip(answers, cases, strict=True), 1):
         assert found == due, f"network {number} of {len(cases)}: {found} is not where it begins"
     assert left == 0, "hooks are left on the model after the call"
+    assert changed == 0, "x or the model's parameters are not what they were before the call"
 
 
 def network(rng, wrong=None, hidden=False):
@@ -138,24 +144,26 @@ def network(rng, wrong=None, hidden=False):
 
 @pytest.mark.points(1)
 @pytest.mark.task("first_bad")
-def test_forward(student, rng, apparatus):
+def test_forward(student, rng, apparatus, parts):
     """The first module that makes a NaN or an infinity is named, also where a later one hides it."""
     cases = [network(rng, wrong, hidden) for wrong in FORWARD for hidden in (False, True)]
-    same_places(student, apparatus, rng, cases)
+    same_places(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("first_bad")
-def test_backward(student, rng, apparatus):
+def test_backward(student, rng, apparatus, parts):
     """Where all outputs are finite and a gradient is not, the module is named behind which it was still finite."""
     cases = [network(rng, "length") for _ in range(5)]
-    cases.append((([[*unit(rng, "length", wrong=True)[2:]]], drawn(rng, ROWS, WIDTH)), ("0.1", "backward")))
-    same_places(student, apparatus, rng, [*cases, network(rng, "norm"), network(rng)])
+    cases.append((([[*unit(rng, "length", wrong=True)[-2:]]], drawn(rng, ROWS, WIDTH)), ("0.1", "backward")))
+    x = drawn(rng, ROWS, WIDTH) * padding(rng, True)[:, None]
+    cases.append((([[("j", 0.0)], *blocks_of(rng)[0]], x), ("0.0", "backward")))
+    same_places(student, apparatus, parts, rng, [*cases, network(rng, "norm"), network(rng)])
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("first_bad")
-def test_input_and_none(student, rng, apparatus):
+def test_input_and_none(student, rng, apparatus, parts):
     """A bad input is no module's fault, and a network without bad numbers has no place; no hooks are left."""
     cases = [network(rng), network(rng, hidden=True), network(rng, "exp"), network(rng, "length")]
     for value in (math.nan, math.inf, -math.inf):
@@ -163,26 +171,25 @@ def test_input_and_none(student, rng, apparatus):
         cases.append(((blocks, bad_rows(rng, value)[0]), (None, "input")))
     blocks, _ = blocks_of(rng)
     cases.append(((blocks, drawn(rng, ROWS, WIDTH, scale=1e4)), (None, None)))
-    same_places(student, apparatus, rng, cases)
+    same_places(student, apparatus, parts, rng, cases)
 
 
 # --- task 2 ---
 
 
-def run(rng, wrong=None, rate=0.001, size=1.0):
+def run(rng, wrong=None, rate=0.001, size=1.0, way=None):
     """A run, and its diagnosis."""
-    blocks, place = blocks_of(rng, wrong)
+    blocks, place = blocks_of(rng, wrong, way=way)
     case = (blocks, drawn(rng, ROWS, WIDTH), drawn(rng, ROWS, 2, scale=size), rate)
     return case, ("ok", None) if wrong is None else (CAUSES[wrong], place)
 
 
-def diagnosed(student, apparatus, rng, cases):
+def diagnosed(student, apparatus, parts, rng, cases):
     """Ask about all runs, in random order, then compare."""
     cases = [cases[i] for i in rng.permutation(len(cases))]
     answers = apparatus.asked(student.diagnose, [case for case, _ in cases])
-    for number, (found, (_, due)) in enumerate(
-        zip(pairs(answers, len(cases), "diagnose"), cases, strict=True), 1
-    ):
+    answers = pairs(parts, answers, len(cases), ("cause", "place"), "diagnose")
+    for number, (found, (_, due)) in enumerate(zip(answers, cases, strict=True), 1):
         what = f"run {number} of {len(cases)}"
         if due[0] == "ok":
             assert found[0] == "ok", f"{what} is healthy, and is called {found[0]!r}"
@@ -192,23 +199,24 @@ def diagnosed(student, apparatus, rng, cases):
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_masks(student, rng, apparatus):
+def test_masks(student, rng, apparatus, parts):
     """A mask by multiplication is told from a row that may see nothing, and a finite mask is healthy."""
-    cases = [run(rng, wrong) for wrong in ("zero", "empty", "zero", "empty", "norm", "half")]
-    diagnosed(student, apparatus, rng, [*cases, run(rng), run(rng)])
+    cases = [run(rng, "zero", way=0), run(rng, "zero", way=1)]
+    cases += [run(rng, wrong) for wrong in ("empty", "empty", "norm", "half")]
+    diagnosed(student, apparatus, parts, rng, [*cases, run(rng), run(rng)])
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_arithmetic(student, rng, apparatus):
+def test_arithmetic(student, rng, apparatus, parts):
     """Overflow of a half and of an exponential, the logarithm of 0, and 0/0 are told apart by what the module does."""
-    cases = [run(rng, wrong) for wrong in ("half", "exp", "log", "norm") for _ in range(2)]
-    diagnosed(student, apparatus, rng, [*cases, run(rng), run(rng, "length")])
+    cases = [run(rng, wrong, way=way) for wrong in ("half", "exp", "log", "norm") for way in (0, 1)]
+    diagnosed(student, apparatus, parts, rng, [*cases, run(rng), run(rng, "length")])
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_data(student, rng, apparatus):
+def test_data(student, rng, apparatus, parts):
     """A bad number in the data is found in its row, also where the loss stays finite; large numbers are healthy."""
     cases = []
     for value in (math.nan, math.inf, -math.inf):
@@ -217,19 +225,33 @@ def test_data(student, rng, apparatus):
         cases.append(((blocks, x, y, rate), ("bad_row", row)))
     (blocks, x, y, rate), due = run(rng)
     x[int(rng.integers(ROWS))] *= 1e4
-    diagnosed(student, apparatus, rng, [*cases, ((blocks, x, y, rate), due), run(rng, "log"), run(rng)])
+    diagnosed(
+        student, apparatus, parts, rng, [*cases, ((blocks, x, y, rate), due), run(rng, "log"), run(rng)]
+    )
+
+
+def growing(rng, steps):
+    """A run whose loss overflows in about so many steps: the last layer alone learns, from features of ±1."""
+    signs = torch.from_numpy(rng.choice([-50.0, 50.0], WIDTH)).float()
+    stem = ("a", torch.zeros(WIDTH, WIDTH), signs)
+    head = ("a", drawn(rng, 2, WIDTH, scale=WIDTH**-0.5), drawn(rng, 2, scale=0.3))
+    # The gradient of the mean squared error goes by the error times (WIDTH + 1).
+    factor = 10 ** (38.5 / 2 / steps)
+    return [[stem], [("b",), head]], drawn(rng, ROWS, WIDTH), drawn(rng, ROWS, 2), (1 + factor) / (WIDTH + 1)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_later(student, rng, apparatus):
+def test_later(student, rng, apparatus, parts):
     """A bad gradient in the first step is told from steps that are too large, and a large finite loss is healthy."""
     cases = [run(rng, "length") for _ in range(3)]
     for rate in (1e3, 1e5):
         case, _ = run(rng, rate=rate)
         cases.append((case, ("lr", None)))
+    cases.append((growing(rng, rng.uniform(14, 16)), ("lr", None)))
+    cases.append((growing(rng, rng.uniform(30, 40)), ("ok", None)))
     cases += [run(rng), run(rng, rate=1e-9, size=100.0)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 # --- task 3 ---

@@ -11,6 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+# Models and runs hold a number in place of their ways, so that these are not read off them. A copy has the same ones.
+KEPT = {}
+
+
+def kept(*ways):
+    """The number under which these are kept."""
+    KEPT[id(ways)] = ways
+    return id(ways)
+
 
 class Net(nn.Module):
     """Linear layers with tanh between them."""
@@ -18,36 +27,36 @@ class Net(nn.Module):
     def __init__(self, weights, biases, ways, out):
         super().__init__()
         self.layers = nn.ModuleList(linear(w, b) for w, b in zip(weights, biases, strict=True))
-
-        def between(i, h):
-            return (h, h.detach())[ways[i]]
-
-        self._between, self._out = between, out
+        self._at = kept(ways, out)
 
     def forward(self, x):
         """What the loss is made of, a row for each example."""
+        ways, out = KEPT[self._at]
         for i, layer in enumerate(self.layers):
             x = layer(x if i == 0 else torch.tanh(x))
-            x = self._between(i, x)
-        return self._out(x)
+            x = x.detach() if ways[i] else x
+        return OUT[out](x)
 
 
 class Run:
     """A training run on one batch."""
 
-    def __init__(self, model, optimizer, loss_fn, draw, clear, move):
+    def __init__(self, model, optimizer, loss_fn, draw, clear, moves):
         self.model, self.optimizer, self.loss_fn, self.batch = model, optimizer, loss_fn, draw
-        self._clear, self._move = clear, move
+        self._at = kept(clear, moves)
 
     def step(self):
         """One step of training; the loss before it."""
-        before, after = self._clear
+        clear, moves = KEPT[self._at]
         x, y = self.batch()
-        before()
+        if clear in (1, 2):
+            self.model.zero_grad(set_to_none=clear == 1)
         loss = self.loss_fn(self.model(x), y)
         loss.backward()
-        self._move()
-        after()
+        if moves:
+            self.optimizer.step()
+        if clear == 3:
+            self.model.zero_grad(set_to_none=True)
         return loss.item()
 
 
@@ -71,9 +80,10 @@ LOSS = (
 
 def drawing(x, y, kind, seed):
     """A function that gives the batch."""
-    random, seen = torch.Generator().manual_seed(seed), [y]
+    at = kept(x, y, kind, torch.Generator().manual_seed(seed), [y])
 
     def draw():
+        x, y, kind, random, seen = KEPT[at]
         order = torch.randperm(len(x), generator=random) if kind & 1 else torch.arange(len(x))
         found = y
         if kind & 2:
@@ -88,7 +98,7 @@ def drawing(x, y, kind, seed):
 
 def run_of(spec):
     """A run with these numbers."""
-    model = Net(spec["weights"], spec["biases"], spec["ways"], OUT[spec["out"]])
+    model = Net(spec["weights"], spec["biases"], spec["ways"], spec["out"])
     for layer, needs in zip(model.layers, spec["needs"], strict=True):
         layer.requires_grad_(bool(needs))
     layers = copy.deepcopy(model.layers) if spec["twin"] else model.layers
@@ -102,19 +112,8 @@ def run_of(spec):
     else:
         optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9 * spec["kind"])
 
-    def nothing():
-        return None
-
-    def none():
-        model.zero_grad(set_to_none=True)
-
-    def zero():
-        model.zero_grad(set_to_none=False)
-
-    clear = ((nothing, nothing), (none, nothing), (zero, nothing), (nothing, none))[spec["clear"]]
-    move = optimizer.step if spec["moves"] else nothing
     draw = drawing(spec["x"], spec["y"], spec["draw"], spec["seed"])
-    return Run(model, optimizer, LOSS[spec["loss"]], draw, clear, move)
+    return Run(model, optimizer, LOSS[spec["loss"]], draw, spec["clear"], spec["moves"])
 
 
 def asked(diagnose, specs):

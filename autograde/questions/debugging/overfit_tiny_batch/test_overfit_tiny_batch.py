@@ -162,7 +162,7 @@ def tiny(rng):
     return found | {"lr": [1e-8] * len(found["lr"])}, ("ok", None)
 
 
-def diagnosed(student, apparatus, rng, cases):
+def diagnosed(student, apparatus, parts, rng, cases):
     """Ask about all runs, in random order, then compare."""
     cases = [cases[i] for i in rng.permutation(len(cases))]
     answers = apparatus.asked(student.diagnose, [one for one, _ in cases])
@@ -170,9 +170,7 @@ def diagnosed(student, apparatus, rng, cases):
     assert len(answers) == len(cases), "the calls gave no results"
     for number, (found, (_, due)) in enumerate(zip(answers, cases, strict=True), 1):
         what = f"run {number} of {len(cases)}"
-        assert isinstance(found, list | tuple), f"{what}: diagnose must return a pair (cause, layer)"
-        assert len(found) == 2, f"{what}: diagnose must return a pair (cause, layer)"
-        cause, layer = found
+        cause, layer = parts(found, "cause", "layer", what=f"{what}: diagnose")
         assert isinstance(cause, str), f"{what}: the cause must be a string"
         assert layer is None or (isinstance(layer, int) and not isinstance(layer, bool)), (
             f"{what}: the layer must be an int or None"
@@ -185,57 +183,57 @@ def diagnosed(student, apparatus, rng, cases):
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_frozen(student, rng, apparatus):
+def test_frozen(student, rng, apparatus, parts):
     """A frozen layer is found, whichever it is and however it was frozen, also where the loss falls all the same."""
     cases = [frozen(rng, name) for name in ("needs", "listed", "lr")]
     cases += [frozen(rng, name, 0) for name in ("needs", "listed", "lr")]
     cases += [frozen(rng, "listed", -1), healthy(rng), tiny(rng)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_detached(student, rng, apparatus):
+def test_detached(student, rng, apparatus, parts):
     """A cut graph is told from a frozen layer, and the cut is placed after the right layer."""
     cases = [detached(rng, -2), detached(rng, 0), detached(rng, 1)]
     cases += [frozen(rng, "needs", 0), frozen(rng, "listed", 1), healthy(rng)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_stuck(student, rng, apparatus):
+def test_stuck(student, rng, apparatus, parts):
     """A run in which nothing moves is told from one that moves slowly, and from one frozen layer."""
     cases = [stuck(rng, how) for how in ("lr", "moves", "twin")]
     cases += [tiny(rng), tiny(rng), frozen(rng, "lr"), detached(rng, 1)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_shuffled(student, rng, apparatus):
+def test_shuffled(student, rng, apparatus, parts):
     """Labels that change their rows are told from a batch that is only put into another order."""
     cases = [(spec(rng, draw=kind), ("shuffled", None)) for kind in (2, 3, 3)]
     cases += [healthy(rng, draw=kind) for kind in (0, 1, 1)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_softmax(student, rng, apparatus):
+def test_softmax(student, rng, apparatus, parts):
     """A second softmax is found in the model and in the loss; probabilities with a loss for them are healthy."""
     cases = [(spec(rng, out=a, loss=b), ("softmax_twice", None)) for a, b in [(1, 0), (0, 1), (1, 0)]]
     cases += [healthy(rng, out=a, loss=b) for a, b in [(0, 0), (2, 0), (2, 2), (1, 3)]]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("diagnose")
-def test_accumulated(student, rng, apparatus):
+def test_accumulated(student, rng, apparatus, parts):
     """Gradients that add up are told from momentum, and from gradients that are cleared after the step."""
     cases = [(spec(rng, clear=0, kind=kind), ("accumulated", None)) for kind in (0, 1, 2)]
     cases += [healthy(rng, clear=clear, kind=1) for clear in (1, 2, 3)] + [healthy(rng, clear=3, kind=0)]
-    diagnosed(student, apparatus, rng, cases)
+    diagnosed(student, apparatus, parts, rng, cases)
 
 
 # --- task 3 ---
@@ -243,7 +241,7 @@ def test_accumulated(student, rng, apparatus):
 
 @pytest.mark.points(2)
 @pytest.mark.task("floors")
-def test_floors(student, rng, close):
+def test_floors(student, rng, close, parts):
     """The three floors: of a healthy run, of a second softmax, of labels that are shuffled in every step."""
     for classes, labels in [
         (10, [3, 1, 4, 1, 5]),
@@ -254,10 +252,8 @@ def test_floors(student, rng, close):
         (4, [2]),
     ]:
         y = torch.tensor(labels)
-        given = student.floors(y, classes)
+        given = parts(student.floors(y, classes), "healthy", "twice", "shuffled", what="floors")
         what = f"{classes} classes, {len(labels)} labels"
-        assert isinstance(given, list | tuple), f"{what}: floors must return three numbers"
-        assert len(given) == 3, f"{what}: floors must return three numbers"
         # What a perfect model's probabilities cost if they are taken for logits.
         twice = F.cross_entropy(torch.eye(classes, dtype=torch.float64)[y], y).item()
         # How often each label stands in the first row, over all permutations.

@@ -19,44 +19,92 @@ def descent(x, y, x_val, y_val, rates):
     return train, val
 
 
+def told(kind, train, val):
+    """The losses of a kind in which something else went on: a far start, a swell, a drift, a jump."""
+    if "far start" in kind:
+        train[:4], val[:4] = train[:4] * [8, 4, 2, 1.2], val[:4] * [8, 4, 2, 1.2]
+    if kind == "swell":
+        bump = 1.7 ** np.array([1, 2, 3, 4, 3, 2, 1])
+        train[60:67], val[60:67] = train[60:67] * bump, val[60:67] * bump
+        val[67:] *= 1.04
+    if kind == "drift":
+        train[-9:] *= 1.6 ** np.arange(1, 10)
+    if kind == "spike at the end":
+        train[-2:], val[-2:] = train[-2:] * [60, 50], val[-2:] * [60, 50]
+    if kind == "small spike":
+        train[20:23] *= [5, 4, 2]
+    if "offset" in kind:
+        train, val = 0.01 * train, 0.01 * val
+    if kind == "odd epoch":
+        val[20] *= 6
+    return train.tolist(), val.tolist()
+
+
 def drawn(rng, kind):
     """The run of one kind, as it comes."""
-    few = kind in ("overfit", "large numbers") or "and overfit" in kind
+    few = "overfit" in kind or kind == "large numbers"
     n, d, noise, epochs = (16, 14, 2.0, 200) if few else (120, 6, 0.4, 80)
     w = rng.standard_normal(d) / math.sqrt(d) * 2
 
     def targets(x):
         y = x @ w + noise * rng.standard_normal(len(x))
-        if kind == "nonlinear":
+        if "nonlinear" in kind:
             y = y - x @ w + 2 * x[:, 0] * x[:, 1]
         return y + (0.3 * x[:, 0] ** 2 if "shift" in kind else 0.0)
 
     x, x_val = rng.standard_normal((n, d)), rng.standard_normal((40, d))
     if "shift" in kind:
         columns = {"shift of all": d, "shift of most": d - 1}.get(kind, 1)
+        if kind == "wide shift":
+            x_val[:, 0] *= 3
         x_val[:, :columns] += rng.choice([-3.5, 3.5])
+    if kind == "narrow":
+        x_val *= 0.1
+    if kind == "same inputs":
+        x_val = x[:40].copy()
     if kind == "twins":
         x[: n // 2] = x[n // 2 :]
     y, y_val = targets(x), targets(x_val)
     if "leak" in kind:
-        at = rng.permutation(40)[: int(rng.integers(12, 41))]
+        at = rng.permutation(40)[
+            : int(rng.integers(6, 15) if kind in ("leak", "leak and shift") else rng.integers(12, 41))
+        ]
         source = rng.integers(0, n, len(at))
         if kind == "leak in place":
             at = source = np.arange(16)
         x_val[at], y_val[at] = x[source], y[source]
-    rates = np.full(epochs, 1e-3 if kind == "few steps" else 0.08)
+    if kind == "two in common":
+        x_val[[7, 21]], y_val[[7, 21]] = x[[30, 11]], y[[30, 11]]
+    rates = np.full(epochs, 1e-3 if "few steps" in kind else 0.08)
     if kind == "lr_spike":
         top = np.linalg.eigvalsh(2 / n * x.T @ x).max()
         rates[int(rng.integers(8, 30))] = rng.uniform(60, 200) / top
     train, val = descent(x, y, x_val, y_val, rates)
-    if kind == "large numbers":
+    train, val = told(kind, np.array(train), np.array(val))
+    if "large" in kind:
         x, x_val = 1e3 * x + 1e3, 1e3 * x_val + 1e3
+    if "offset" in kind:
+        y, y_val = 0.1 * y + 30, 0.1 * y_val + 30
     return {"x_train": x, "y_train": y, "x_val": x_val, "y_val": y_val, "train": train, "val": val}
 
 
 DUE = {
     "few steps": "underfit",
     "nonlinear": "underfit",
+    "nonlinear, far start": "underfit",
+    "few steps, offset": "underfit",
+    "drift": "underfit",
+    "overfit, far start": "overfit",
+    "narrow": "ok",
+    "same inputs": "ok",
+    "two in common": "ok",
+    "swell": "ok",
+    "odd epoch": "ok",
+    "spike at the end": "lr_spike",
+    "small spike": "lr_spike",
+    "leak and shift": "leak",
+    "wide shift": "shift",
+    "large shift": "shift",
     "leak and overfit": "leak",
     "leak in place": "leak",
     "shift and overfit": "shift",
@@ -107,6 +155,7 @@ def diagnosed(student, rng, kinds):
 def test_fit(student, rng):
     """Too little and too much are told apart, and from a healthy run with twins among its training rows."""
     kinds = ["overfit", "overfit", "few steps", "nonlinear", "ok", "ok", "twins", "large numbers"]
+    kinds += ["overfit, far start", "nonlinear, far start", "few steps, offset", "drift", "narrow"]
     diagnosed(student, rng, kinds)
 
 
@@ -114,11 +163,8 @@ def test_fit(student, rng):
 @pytest.mark.task("diagnose")
 def test_leak(student, rng):
     """Validation rows that stand in the training set are found wherever they stand, whatever the curves say."""
-    diagnosed(
-        student,
-        rng,
-        ["leak", "leak", "leak in place", "leak and overfit", "leak and overfit", "ok", "overfit", "twins"],
-    )
+    kinds = ["leak", "leak", "leak in place", "leak and overfit", "leak and overfit", "leak and shift"]
+    diagnosed(student, rng, [*kinds, "ok", "overfit", "twins", "same inputs", "two in common"])
 
 
 @pytest.mark.points(1)
@@ -132,6 +178,8 @@ def test_shift(student, rng):
             "shift",
             "shift of most",
             "shift of all",
+            "wide shift",
+            "large shift",
             "shift and overfit",
             "shift and overfit",
             "overfit",
@@ -145,7 +193,11 @@ def test_shift(student, rng):
 @pytest.mark.task("diagnose")
 def test_spike(student, rng):
     """A jump of the training loss is found though the loss comes down again."""
-    diagnosed(student, rng, ["lr_spike", "lr_spike", "lr_spike", "ok", "overfit", "few steps"])
+    diagnosed(
+        student,
+        rng,
+        ["lr_spike", "small spike", "spike at the end", "ok", "overfit", "few steps", "swell", "odd epoch"],
+    )
 
 
 # --- task 2 ---
@@ -162,28 +214,27 @@ def stopped(val, patience):
     return seen.index(min(seen)), last
 
 
-def pair(found, what):
+def pair(parts, found, what):
     """The pair that the learner returned, as integers."""
-    assert isinstance(found, list | tuple), f"{what}: best_epoch must return a pair"
-    assert len(found) == 2, f"{what}: best_epoch must return a pair"
+    found = parts(found, "best", "last", what="best_epoch")
     found = [int(v) if isinstance(v, np.integer) else v for v in found]
     assert all(type(v) is int for v in found), f"{what}: an epoch must be an int"
     return tuple(found)
 
 
-def same_epochs(student, cases):
+def same_epochs(student, parts, cases):
     """Ask for all cases, then compare."""
     answers = [student.best_epoch(val, patience) for val, patience in cases]
     for (val, patience), answer in zip(cases, answers, strict=True):
         what = f"{len(val)} epochs, patience {patience}"
-        found, due = pair(answer, what), stopped(val, patience)
+        found, due = pair(parts, answer, what), stopped(val, patience)
         assert found[0] == due[0], f"{what}: {found[0]} is not the best epoch until the stop"
         assert found[1] == due[1], f"{what}: {found[1]} is not the last epoch"
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("best_epoch")
-def test_stop(student, rng):
+def test_stop(student, rng, parts):
     """Training stops after patience epochs without a new best, and what would come later is not seen."""
     cases = []
     for patience in (1, 2, 3, 7):
@@ -191,12 +242,12 @@ def test_stop(student, rng):
             steps = rng.standard_normal(30)
             cases.append(((3 + 0.4 * np.cumsum(steps) - 0.05 * np.arange(30)).tolist(), patience))
     cases.append(([5.0, 4.0, 4.5, 4.4, 4.3, 1.0, 2.0], 3))
-    same_epochs(student, [*cases, ([3.0, 2.0, 1.0, 0.5], 2), ([2.0], 1), ([1.0, 2.0, 3.0, 4.0], 10)])
+    same_epochs(student, parts, [*cases, ([3.0, 2.0, 1.0, 0.5], 2), ([2.0], 1), ([1.0, 2.0, 3.0, 4.0], 10)])
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("best_epoch")
-def test_ties(student, rng):
+def test_ties(student, rng, parts):
     """A loss that equals the best is no improvement, and a NaN is none either."""
     cases = []
     for patience in (1, 2, 4):
@@ -205,7 +256,7 @@ def test_ties(student, rng):
             with_nan = rng.integers(1, 8, 12).astype(float)
             with_nan[1 + rng.permutation(11)[:4]] = math.nan
             cases.append((with_nan.tolist(), patience))
-    same_epochs(student, [*cases, ([2.0, math.nan, 1.0, math.nan, math.nan], 2), ([1.0, 1.0, 1.0], 2)])
+    same_epochs(student, parts, [*cases, ([2.0, math.nan, 1.0, math.nan, math.nan], 2), ([1.0, 1.0, 1.0], 2)])
 
 
 # --- task 3 ---
@@ -221,7 +272,7 @@ def enumerated(train, test, f_train, f_test, sigma, lam):
     return np.mean((predictions.mean(1) - f_test) ** 2), predictions.var(1).mean()
 
 
-def same_errors(student, close, rng, n, degree, lam, sigma):
+def same_errors(student, close, parts, rng, n, degree, lam, sigma):
     """Compare bias and variance of a polynomial fit."""
     x, t = np.sort(rng.uniform(-1, 1, n)), np.linspace(-1, 1, 11)
     phase = rng.uniform(0, 2)
@@ -229,8 +280,7 @@ def same_errors(student, close, rng, n, degree, lam, sigma):
     f_train, f_test = np.sin(3 * x + phase), np.sin(3 * t + phase)
     found = student.expected_errors(train, test, f_train, f_test, sigma, lam)
     what = f"{n} points, degree {degree}, lam {lam}"
-    assert isinstance(found, list | tuple), f"{what}: expected_errors must return a pair"
-    assert len(found) == 2, f"{what}: expected_errors must return a pair"
+    found = parts(found, "squared bias", "variance", what="expected_errors")
     due = enumerated(train, test, f_train, f_test, sigma, lam)
     for name, actual, right in zip(("the squared bias", "the variance"), found, due, strict=True):
         close(actual, float(right), rtol=1e-6, atol=1e-10, what=f"{name}, {what}", dtype=False)
@@ -238,16 +288,16 @@ def same_errors(student, close, rng, n, degree, lam, sigma):
 
 @pytest.mark.points(1)
 @pytest.mark.task("expected_errors")
-def test_ridge(student, rng, close):
+def test_ridge(student, rng, close, parts):
     """Squared bias and variance of a ridge fit are those of all fits over all signs of the noise."""
     for n, degree, lam, sigma in [(8, 3, 0.1, 0.5), (7, 6, 0.01, 0.2), (9, 2, 3.0, 1.0), (4, 6, 0.5, 0.3)]:
-        same_errors(student, close, rng, n, degree, lam, sigma)
+        same_errors(student, close, parts, rng, n, degree, lam, sigma)
 
 
 @pytest.mark.points(1)
 @pytest.mark.task("expected_errors")
-def test_least_squares(student, rng, close):
+def test_least_squares(student, rng, close, parts):
     """Without a penalty it is least squares, and without noise there is no variance."""
     for n, degree, sigma in [(8, 2, 0.5), (9, 4, 0.3), (6, 1, 0.0)]:
-        same_errors(student, close, rng, n, degree, 0.0, sigma)
-    same_errors(student, close, rng, 7, 4, 0.2, 0.0)
+        same_errors(student, close, parts, rng, n, degree, 0.0, sigma)
+    same_errors(student, close, parts, rng, 7, 4, 0.2, 0.0)

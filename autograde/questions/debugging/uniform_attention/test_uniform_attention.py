@@ -72,6 +72,8 @@ def layer(rng, kind="ok"):
         x = x[:, :1].repeat(1, n, 1)
     elif kind == "no_position":
         x, added = (x * 2**0.5)[:, :1].repeat(1, n, 1), 0 * added
+    elif kind == "same one everywhere":
+        x, added, kind = x[:1, :1].repeat(batch, n, 1), added[:1].repeat(n, 1), "no_position"
     elif kind == "balanced":
         small = float(rng.uniform(0.001, 0.01))
         q, k = [w * small for w in q], [w / small for w in k]
@@ -89,12 +91,23 @@ def layer(rng, kind="ok"):
         q = [0 * w for w in q]
     elif kind == "same_keys":
         k = [0 * k[0], k[1] * float(rng.choice([1, 300]))]
+    elif kind == "hot constant query":
+        q, divisor = [0 * q[0], q[1] * 5], distant
+    elif kind == "hot no places":
+        x, added, divisor = x * 2**0.5, 0 * added, distant
+    elif kind == "hot repeated":
+        x, factor = x[:, :1].repeat(1, n, 1), factor / distant
+    elif kind == "hot balanced":
+        q, k, factor = [w * 0.005 for w in q], [w * 200 for w in k], factor / distant
     elif kind == "tiny both":
         q, k = [w * 0.1 for w in q], [w * 0.1 for w in k]
     elif kind == "tiny query":
-        q = [w * 0.001 for w in q]
+        small = 10 ** rng.uniform(-6, -3)
+        q = [w * small for w in q]
     elif kind == "tiny key":
         k = [w * 0.001 for w in k]
+    elif kind == "tiny key with bias":
+        k = [k[0] * 0.001, k[1]]
     elif kind == "over queries":
         axis = -2
     elif kind == "over batch":
@@ -135,6 +148,7 @@ def test_size(student, rng, apparatus):
         "tiny key",
         "scale",
         "hot scores",
+        "hot balanced",
     ]
     diagnosed(student, apparatus, rng, [*kinds, "ok", "no places"])
 
@@ -143,8 +157,10 @@ def test_size(student, rng, apparatus):
 @pytest.mark.task("diagnose")
 def test_constant(student, rng, apparatus):
     """Rows of equal scores: queries of 0, keys that never differ, equal tokens at places that nothing tells apart."""
-    kinds = ["zero_query", "same_keys", "same_keys", "no_position", "zero_query", "no_position"]
-    diagnosed(student, apparatus, rng, [*kinds, "repeated", "no places", "tiny key", "tiny query"])
+    kinds = ["zero_query", "same_keys", "same_keys", "no_position", "zero_query", "same one everywhere"]
+    kinds += ["repeated", "no places", "tiny key", "tiny query", "tiny key with bias"]
+    kinds += ["hot constant query", "hot no places", "hot repeated"]
+    diagnosed(student, apparatus, rng, kinds)
 
 
 @pytest.mark.points(1)
