@@ -31,6 +31,8 @@ from autograde.stage import staged
 from autograde.submission import Cell, Submission
 from autograde.verdict import CellOutput, Outcome, Result
 
+# What a library imports when it is first used, where that takes long: an optimizer 1.2 s, in every room.
+LATE = {"torch.optim": "torch._dynamo"}
 TRIES = 3  # of a submission whose room, or what it is made from, is killed
 
 
@@ -169,6 +171,7 @@ class Grader:
     def _inner_of(self, question: Question) -> Inner:
         if question not in self._inner or self._inner[question].over:
             self._inner[question] = Inner(question)
+            self.zygote.imports |= _late_imports(question)
         return self._inner[question]
 
     def _result(
@@ -196,6 +199,13 @@ def grade(question: Question, notebook: bytes, *, seed: int, limits: Limits | No
     """What one submission earns, with a warm process of its own; Grader keeps one for many."""
     with Grader(limits) as grader:
         return grader.grade(question, notebook, seed)
+
+
+def _late_imports(question: Question) -> frozenset[str]:
+    """What the question's code makes libraries import only when it runs."""
+    files = [path for path in (question.source, question.tests, question.apparatus) if path.is_file()]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return frozenset(module for use, module in LATE.items() if use in code)
 
 
 def _for_points(submitted: Submission) -> tuple[Cell, ...]:

@@ -52,12 +52,14 @@ class Zygote:
     Attributes:
         missing: layers that this machine does not give, each with the reason; known once it is warm.
         killed: how many rooms were ended by a SIGKILL that was none of ours.
+        imports: modules that it imports before the next room, and that all later rooms find imported.
     """
 
     def __init__(self, limits: Limits | None = None, without: frozenset[str] = frozenset()) -> None:
         self.limits = limits or Limits()
         self.missing: dict[str, str] = {}
         self.killed = 0
+        self.imports: frozenset[str] = frozenset()
         self.without = without
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -101,6 +103,7 @@ class Zygote:
         ours, theirs = socket.socketpair()
         limits, without = asdict(self.limits), sorted(self.without)
         request = {"scratch": str(scratch.path), "limits": limits, "without": without}
+        request["imports"] = sorted(self.imports)
         try:
             socket.send_fds(control, [json.dumps(request).encode()], [theirs.fileno(), shown.fileno()])
             pid = self._reply(control)["pid"]

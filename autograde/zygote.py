@@ -7,6 +7,7 @@ with the room's end of a socket pair attached, forks, and answers with the child
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import linecache
 import os
@@ -69,6 +70,7 @@ def serve(controls: Sequence[socket.socket]) -> None:
                 rooms[fd].discard(request["reap"])
                 _say(asking[fd], {"status": _ended(request["reap"])})
                 continue
+            _import(request["imports"])
             pid = os.fork()
             if pid == 0:
                 _room(shell, asking.values(), fds, request, reads, missing)
@@ -76,6 +78,16 @@ def serve(controls: Sequence[socket.socket]) -> None:
             for one in fds:
                 os.close(one)
             _say(asking[fd], {"pid": pid})
+
+
+def _import(names: Iterable[str]) -> None:
+    """Import once what not every question needs, and every room of those that do would have to."""
+    late = [name for name in names if name not in sys.modules]
+    for name in late:
+        importlib.import_module(name)
+    if late:
+        gc.collect()
+        gc.freeze()
 
 
 def _say(sock: socket.socket, reply: dict[str, Any]) -> None:

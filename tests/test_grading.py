@@ -9,13 +9,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 
+import classroom
 import pytest
 from checkout import CHECKOUT, SEED
 
 from autograde import mistakes
 from autograde.grading import Grader
 from autograde.mistakes import Change
-from autograde.question import Question
+from autograde.question import Question, find
 from autograde.refusal import Refused
 from autograde.room import Broken
 from autograde.verdict import Outcome, Result
@@ -566,3 +567,16 @@ def test_limits_of_the_course(monkeypatch):
     monkeypatch.setenv("AUTOGRADE_BUDGET", "12")
     with Grader() as grader:
         assert (grader.limits.call_s, grader.limits.budget_s) == (4, 12)
+
+
+def test_what_an_optimizer_imports(tmp_path, limits):
+    """What the first optimizer of a process imports is in the rooms of questions that use one, and of no others."""
+    root = classroom.course(tmp_path / "course")
+    slow = find("double_it", root)
+    classroom.write_source(slow.source, "setup", "from autograde import check\nimport torch.optim")
+    with Grader(limits) as grader:
+        needed = []
+        for question in (find("add_up", root), slow):
+            grader.tests(question)
+            needed.append(grader.zygote.imports)
+    assert needed == [set(), {"torch._dynamo"}]

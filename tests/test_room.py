@@ -291,6 +291,20 @@ def test_room_that_is_not_locked():
         sitting.close()
 
 
+def test_imports_that_come_late():
+    """What a question needs imported is there in the next room and in those after it, and not in those before."""
+    look = (Cell(0, "c0", "learner", "import sys\nthere = 'wave' in sys.modules"),)
+    with Zygote(Limits()) as zygote:
+        found = []
+        for needed in ({}, {"wave"}, {}):
+            zygote.imports = frozenset(needed)
+            sitting = RoomSitting(zygote, look, zygote.limits)
+            sitting.begin(1)
+            found.append(Student(sitting).there)
+            sitting.close()
+    assert found == [False, True, True]
+
+
 def test_leaving(sit):
     """sys.exit in a cell or a function is an exception like others."""
     sitting, student = sit("import sys\nsys.exit('bye')", function("f", "import sys; sys.exit(1)"), "a = 1")
