@@ -430,9 +430,7 @@ def test_painted_door(student, rng, close):
         pairs = list(zip(due["states"], due["actions"], strict=False))
         return due["surprises"] > 1 and len(set(pairs)) > 4
 
-    for depth in (1, 3):
-        for world, state in lives(rng, 2, depth, 9, again, wrong=0.8, unusable=0.1):
-            same_life(student, close, world, state, depth, 9, f"a model that is often wrong, depth {depth}")
+    # First, because to learn nothing and to learn surprises alone differ here for certain.
     hall, cellar, end = (f"{word}{rng.integers(1000)}" for word in ("hall", "cellar", "treasure"))
     maze = World(rng)
     maze.states, maze.actions = (
@@ -446,6 +444,9 @@ def test_painted_door(student, rng, close):
     maze.text = {pair: text_of([outcome(t, 1, r)]) for pair, (t, r) in told.items()}
     maze.real = told | {(hall, "east"): (hall, 0)}
     same_life(student, close, maze, hall, 2, 9, "a painted door")
+    for depth in (1, 3):
+        for world, state in lives(rng, 2, depth, 9, again, wrong=0.8, unusable=0.1):
+            same_life(student, close, world, state, depth, 9, f"a model that is often wrong, depth {depth}")
 
 
 @pytest.mark.points(1)
