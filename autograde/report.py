@@ -82,7 +82,7 @@ def _student_json(row: Row, alike: dict[str, list[str]]) -> dict[str, Any]:
         "score": result.score,
         "max_score": result.max_score,
         "tests": {v.test: {"outcome": v.outcome.value, "message": v.message} for v in result.verdicts},
-        "recognised": [r.mistake for r in result.recognised],
+        "recognised": list(dict.fromkeys(r.mistake for r in result.recognised)),
         "stops": list(result.stops),
         "notes": list(result.notes),
         "problem": result.problem,

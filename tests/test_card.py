@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -92,6 +93,17 @@ def test_both_cards_tell_everything(words: str) -> None:
 def test_what_broke_in_our_test_is_not_shown() -> None:
     """The error of a broken test, which may quote the test, stays out of the card."""
     assert not any("oracle" in card for card in both(FULL))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "where"), [(["a", "b"], ", in a and b"), (["a", "b", "c"], ", in a, b and c"), ([None], "")]
+)
+def test_a_mistake_that_shows_in_several_tasks(tasks: list[str | None], where: str) -> None:
+    """A mistake is told once, with all the tasks that it shows in, and other mistakes beside it."""
+    seen = tuple(Recognised("no_max", "What is exp(1000)?", task) for task in tasks)
+    for card in both(replace(FULL, recognised=(*seen, Recognised("no_scale", "By what?", "d")))):
+        assert [card.count(words) for words in ("no max", "What is exp(1000)?", "no scale")] == [1, 1, 1]
+        assert f"“no max”{where}" in " ".join(card.replace("┃", " ").split())
 
 
 def test_tests_are_grouped_by_task() -> None:

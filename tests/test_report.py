@@ -213,6 +213,12 @@ def test_json_keys_stay() -> None:
     assert data["students"][0]["fails_like"] == ["ben"]
 
 
+def test_json_names_a_mistake_once() -> None:
+    """A mistake that shows in two tasks is one mistake of that student."""
+    (row,) = as_json([tasks_row("ann", a=["no_max", "no_scale"], b=["no_max"])])["students"]
+    assert row["recognised"] == ["no_max", "no_scale"]
+
+
 def test_json_keeps_text_as_it_was() -> None:
     """Data for programs is not shortened or cleaned."""
     assert as_json([row("ev\x1bil", "✓")])["students"][0]["student"] == "ev\x1bil"

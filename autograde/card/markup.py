@@ -6,9 +6,9 @@ from html import escape
 
 from autograde.card.wording import (
     LOOKS,
+    advice,
     groups,
     line_of,
-    looks_like,
     message_of,
     obstacles,
     score_line,
@@ -38,7 +38,7 @@ def html(result: Result, title: str) -> str:
     note = f"{_FAINT};margin-top:6px;font-size:12px"
     blocks = [_html_head(result, title)]
     blocks += [_box(heading, said, Outcome.ERROR) for heading, said in obstacles(result)]
-    blocks += [_box(looks_like(r), clean(r.says), Outcome.BROKEN) for r in result.recognised]
+    blocks += [_box(heading, said, Outcome.BROKEN) for heading, said in advice(result)]
     blocks += [_html_group(name, verdicts) for name, verdicts in groups(result)]
     blocks += [f'<div style="{note}">Note: {escape(clean(said))}</div>' for said in result.notes]
     style = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from autograde.card.wording import (
     LOOKS,
+    advice,
     groups,
     line_of,
-    looks_like,
     message_of,
     obstacles,
     score_line,
@@ -30,12 +30,8 @@ def text(result: Result, title: str, width: int = 80) -> str:
     lines = [*wrap(clean(title), width), bar + score_line(result)]
     for heading, said in obstacles(result):
         lines += ["", *wrap(f"{heading}: {said}", width)]
-    for recognised in result.recognised:
-        lines += [
-            "",
-            *wrap(looks_like(recognised), width, "┃ "),
-            *wrap(clean(recognised.says), width, "┃ "),
-        ]
+    for heading, said in advice(result):
+        lines += ["", *wrap(heading, width, "┃ "), *wrap(said, width, "┃ ")]
     for name, verdicts in groups(result):
         lines += ["", *([f"{name}  {total(verdicts)}"] if name else [])]
         columns = max(len(worth_of(v)) for v in verdicts), max(len(LOOKS[v.outcome][1]) for v in verdicts)

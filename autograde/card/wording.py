@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autograde.plaintext import clean
-from autograde.verdict import Outcome, Recognised, Result, Verdict, points
+from autograde.verdict import Outcome, Result, Verdict, points
 
 # Symbol, word, and colour: JupyterLab's where there is one, else one that reads on white and on black.
 LOOKS: dict[Outcome, tuple[str, str, str]] = {
@@ -70,10 +70,18 @@ def line_of(verdict: Verdict) -> str:
     return says + (" (method)" if verdict.method else "")
 
 
-def looks_like(recognised: Recognised) -> str:
-    """The heading of a recognised mistake."""
-    where = f", in {clean(recognised.task)}" if recognised.task else ""
-    return f"This looks like “{clean(recognised.mistake).replace('_', ' ')}”{where}"
+def advice(result: Result) -> list[tuple[str, str]]:
+    """Heading and text of each recognised mistake: once, with all the tasks that it shows in."""
+    tasks: dict[tuple[str, str], list[str]] = {}
+    for one in result.recognised:
+        tasks.setdefault((one.mistake, one.says), []).extend([clean(one.task)] if one.task else [])
+    return [(_looks_like(mistake, where), clean(says)) for (mistake, says), where in tasks.items()]
+
+
+def _looks_like(mistake: str, tasks: list[str]) -> str:
+    *first, last = tasks or [""]
+    where = f", in {', '.join(first)} and {last}" if first else f", in {last}" if last else ""
+    return f"This looks like “{clean(mistake).replace('_', ' ')}”{where}"
 
 
 def obstacles(result: Result) -> list[tuple[str, str]]:
