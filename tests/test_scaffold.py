@@ -20,9 +20,9 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("course")
     for tree in ("source", "release", "solutions", "autograde/questions"):
         shutil.copytree(CHECKOUT / tree, place / tree)
-    scaffold.make(place, "probability", "doubling")
-    make_release(place, ["probability"])
-    make_solutions(place, ["probability"])
+    scaffold.make(place, "kv_caching", "doubling")
+    make_release(place, ["kv_caching"])
+    make_solutions(place, ["kv_caching"])
     return place
 
 
@@ -34,7 +34,7 @@ def said(root: Path, grader: Grader) -> list[laws.Violation]:
 
 def test_it_is_listed_at_the_end_of_its_topic(root: Path) -> None:
     """The syllabus holds the new question after those of its topic."""
-    rows = next(rows for topic, rows in syllabus(root).items() if topic.name == "probability")
+    rows = next(rows for topic, rows in syllabus(root).items() if topic.name == "kv_caching")
     assert rows[-1].slug == "doubling"
 
 

@@ -217,8 +217,8 @@ def same_run(close, result, stage, due, what):
         same_lines(close, prompt, wanted, f"{what}: the transcript that llm is given in step {k + 1}")
     for k, (found, wanted) in enumerate(zip(stage.log, log, strict=False)):
         close(list(found), list(wanted), what=f"{what}: tool call {k + 1}, name and input")
-    assert len(stage.log) >= len(log), f"{what}: {len(stage.log)} tool calls, too few"
-    assert len(stage.log) <= len(log), f"{what}: {len(stage.log)} tool calls, too many"
+    assert len(stage.log) >= len(log), f"{what}: too few tool calls, {len(stage.log)}"
+    assert len(stage.log) <= len(log), f"{what}: too many tool calls, {len(stage.log)}"
     steps = (len(parts)) // 2
     assert len(stage.prompts) == steps, f"{what}: llm is called {len(stage.prompts)} times"
     same_lines(close, result["transcript"], "".join(parts), f'{what}: "transcript"')

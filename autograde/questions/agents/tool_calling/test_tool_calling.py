@@ -403,8 +403,8 @@ def same_log(shop, expected, what):
         assert found == wanted, (
             f"{what}: tool call {at + 1} ({found[0]}) is given other arguments than the model's"
         )
-    assert len(shop.log) >= len(expected), f"{what}: {len(shop.log)} tool calls, too few"
-    assert len(shop.log) <= len(expected), f"{what}: {len(shop.log)} tool calls, too many"
+    assert len(shop.log) >= len(expected), f"{what}: too few tool calls, {len(shop.log)}"
+    assert len(shop.log) <= len(expected), f"{what}: too many tool calls, {len(shop.log)}"
 
 
 @pytest.mark.points(1)
